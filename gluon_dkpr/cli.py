@@ -1,0 +1,65 @@
+"""What every command line shares: one line and exit status 2 for a user's mistake."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from typing import Callable, NoReturn, Optional
+
+from gluon_dkpr.errors import DkprError
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports a mistake in one line and shows every default."""
+
+    def __init__(self, description: str, **kwargs):
+        super().__init__(
+            description=description,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            allow_abbrev=False,
+            **kwargs,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Print ``message`` and where to find help, exit with status 2."""
+        one_line = " ".join(message.split())
+        self.exit(EXIT_USER_ERROR, f"{self.prog}: error: {one_line} (--help explains the flags)\n")
+
+
+def run(main: Callable[[], Optional[int]]) -> NoReturn:
+    """Call ``main`` and exit: its status, 2 for a user's mistake, 130 for Ctrl-C.
+
+    A :class:`DkprError`, and an ``OSError`` that names a file or a full disk, become one line on
+    standard error. Any other exception is a bug and keeps its traceback.
+    """
+    try:
+        status = main() or 0
+    except DkprError as error:
+        status = _report(str(error))
+    except KeyboardInterrupt:
+        print(f"{_program()}: interrupted", file=sys.stderr)
+        status = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away; Python would complain again at shutdown.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        status = _report(f"{where}{error.strerror}")
+    sys.exit(status)
+
+
+def _report(message: str) -> int:
+    print(f"{_program()}: error: {' '.join(message.split())}", file=sys.stderr)
+    return EXIT_USER_ERROR
+
+
+def _program() -> str:
+    return os.path.basename(sys.argv[0]) or "gluon_dkpr"

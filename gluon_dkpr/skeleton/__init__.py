@@ -1,0 +1,27 @@
+"""What an articulated object is. Works without MXNet."""
+
+from gluon_dkpr.skeleton.checks import SkeletonError
+from gluon_dkpr.skeleton.human36m import human36m
+from gluon_dkpr.skeleton.io import (
+    load_skeleton,
+    save_skeleton,
+    skeleton_from_dict,
+    skeleton_to_dict,
+)
+from gluon_dkpr.skeleton.parts import Joint, Parameter, Rotation
+from gluon_dkpr.skeleton.planar import planar
+from gluon_dkpr.skeleton.skeleton import Skeleton
+
+__all__ = [
+    "Joint",
+    "Parameter",
+    "Rotation",
+    "Skeleton",
+    "SkeletonError",
+    "human36m",
+    "load_skeleton",
+    "planar",
+    "save_skeleton",
+    "skeleton_from_dict",
+    "skeleton_to_dict",
+]

@@ -1,5 +1,25 @@
 """HybridBlocks: the kinematic layer, the heads and the losses."""
 
+from gluon_dkpr.nn.heads import (
+    METHODS,
+    DirectJoint,
+    DirectParameter,
+    KinematicJoint,
+    MethodError,
+    make_head,
+)
 from gluon_dkpr.nn.kinematic import KinematicLayer
+from gluon_dkpr.nn.loss import JointLoss, ParameterBoundLoss, ParameterLoss
 
-__all__ = ["KinematicLayer"]
+__all__ = [
+    "METHODS",
+    "DirectJoint",
+    "DirectParameter",
+    "JointLoss",
+    "KinematicJoint",
+    "KinematicLayer",
+    "MethodError",
+    "ParameterBoundLoss",
+    "ParameterLoss",
+    "make_head",
+]

@@ -1,0 +1,88 @@
+"""What a set of motions tells about the scale of a network's outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gluon_dkpr.geometry.kinematics import MotionError, forward_kinematics, kinematic_jacobian
+from gluon_dkpr.skeleton import Skeleton
+from gluon_dkpr.types import Array
+
+# Directions in which the joints hardly move (the roll of a straight limb) are not blown up further
+# than this, relative to the direction that moves them most.
+SMALLEST_EIGENVALUE = 1e-5
+# More poses do not change the mean of J^T J in its third digit.
+MAX_POSES = 2000
+
+
+@dataclass(frozen=True)
+class PoseStatistics:
+    """Constants that bring every output of a network to zero mean and unit scale.
+
+    Attributes:
+        joints_mean, joints_std: of every coordinate, shape (J, D).
+        motion_mean, motion_std: of every parameter, shape (P,).
+        motion_map: W of shape (P, P). With ``motion = motion_mean + W z`` a step of z moves the
+            joints equally far in every direction of z, on average over the poses.
+    """
+
+    joints_mean: Array
+    joints_std: Array
+    motion_mean: Array
+    motion_std: Array
+    motion_map: Array
+
+
+def pose_statistics(skeleton: Skeleton, motion: Array) -> PoseStatistics:
+    """Measure typical motions.
+
+    ``W = c * (mean of J^T J)^(-1/2)`` with ``J = d joints / d motion``; c gives joints of unit
+    normal z the total variance that the joints of these motions have. Proximal angles move every
+    joint, distal ones a few: without W the loss is badly conditioned in the network's outputs.
+
+    Args:
+        skeleton: the object, in the unit of the network.
+        motion: typical motions, shape (N, P) with N at least 2, in the same unit.
+
+    Raises:
+        MotionError: for a wrong shape or fewer than 2 motions.
+    """
+    motion = np.asarray(motion, dtype=np.float64)
+    joints = forward_kinematics(skeleton, motion)
+    if len(motion) < 2:
+        raise MotionError(f"{len(motion)} motions, expected at least 2 to measure their spread")
+    stride = -(-len(motion) // MAX_POSES)
+    jacobian = kinematic_jacobian(skeleton, motion[::stride]).reshape(-1, skeleton.num_parameters)
+    gram = jacobian.T @ jacobian * (stride / len(motion))
+    values, vectors = np.linalg.eigh(gram)
+    values = np.maximum(values, SMALLEST_EIGENVALUE * values.max())
+    inverse_root = vectors / np.sqrt(values) @ vectors.T
+    spread = np.sqrt(joints.var(axis=0).sum() / skeleton.num_parameters)
+    return PoseStatistics(
+        joints_mean=joints.mean(axis=0),
+        joints_std=_nonzero(joints.std(axis=0)),
+        motion_mean=motion.mean(axis=0),
+        motion_std=_nonzero(motion.std(axis=0)),
+        motion_map=spread * inverse_root,
+    )
+
+
+def sample_within_bounds(skeleton: Skeleton, count: int, seed: int = 0) -> Array:
+    """Return random motions, shape (count, P), for a skeleton of which no data is at hand.
+
+    Uniform within the bounds. An angle without bounds lies within 60 degrees of zero, a length
+    without bounds is zero.
+    """
+    limit = np.where(skeleton.is_angle(), np.pi / 3, 0.0)
+    lower, upper = skeleton.bounds()
+    lower = np.where(np.isfinite(lower), lower, np.minimum(-limit, upper))
+    upper = np.where(np.isfinite(upper), upper, np.maximum(limit, lower))
+    generator = np.random.Generator(np.random.PCG64(seed))
+    return generator.uniform(lower, upper, size=(count, skeleton.num_parameters))
+
+
+def _nonzero(std: Array) -> Array:
+    """Return the deviations with 1 in place of 0: what never changes needs no scale."""
+    return np.where(std > 1e-12 * std.max(initial=0.0), std, 1.0)

@@ -1,0 +1,94 @@
+"""Backbones by name: the network of [40] and GluonCV's residual networks."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Optional, Tuple
+
+from gluon_dkpr.backend import import_gluoncv, mx
+from gluon_dkpr.errors import DkprError
+from gluon_dkpr.geometry import PoseStatistics
+from gluon_dkpr.model_zoo.pose_net import PoseNet
+from gluon_dkpr.model_zoo.toy_cnn import toy_cnn
+from gluon_dkpr.skeleton import Skeleton
+from gluon_dkpr.skeleton.planar import IMAGE_SIZE_PX
+
+# ResNet v1b is GluonCV's form of the paper's residual network (stride in the 3x3 convolution).
+RESNETS = tuple(f"resnet{depth}_v1b" for depth in (18, 34, 50, 101, 152))
+
+
+class ModelError(DkprError, ValueError):
+    """A network of this name, or with these options, does not exist."""
+
+
+def list_models() -> Tuple[str, ...]:
+    """Return the names that :func:`get_model` takes."""
+    return ("toy_cnn", *RESNETS)
+
+
+def get_model(
+    name: str,
+    skeleton: Skeleton,
+    method: str = "kinematic",
+    statistics: Optional[PoseStatistics] = None,
+    length: Optional[float] = None,
+    **options,
+) -> PoseNet:
+    """Return a network that predicts poses of a skeleton; its parameters are not initialised.
+
+    Args:
+        name: one of :func:`list_models`. ``toy_cnn`` takes (B, 1, 128, 128), the residual networks
+            (B, 3, H, W), both float32.
+        skeleton: the object.
+        method: ``"kinematic"``, ``"direct"`` or ``"parameter"``.
+        statistics: of the training poses in the network's unit, see
+            :func:`gluon_dkpr.geometry.pose_statistics`.
+        length: length in the skeleton's unit that is 1 inside the network. By default the image
+            size for a skeleton in px (the paper's normalisation), else the longest way from the
+            root to a joint.
+        options: of the backbone (``toy_cnn``: dropout, hidden_sigma).
+
+    Raises:
+        ModelError: for an unknown name or option.
+        MethodError: for an unknown method.
+    """
+    if name not in list_models():
+        close = difflib.get_close_matches(name, list_models(), 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ModelError(f"no model {name!r}, expected one of {list(list_models())}{hint}")
+    if length is None:
+        length = IMAGE_SIZE_PX if skeleton.length_unit == "px" else reach(skeleton)
+    prefix = f"{name}_"
+    try:
+        if name == "toy_cnn":
+            features = toy_cnn(prefix=prefix, **options)
+        else:
+            features = _resnet(name, **options)
+    except TypeError as error:
+        raise ModelError(f"model {name!r}: {error}") from None
+    return PoseNet(features, skeleton, method, length, statistics, prefix=prefix)
+
+
+def reach(skeleton: Skeleton) -> float:
+    """Return the longest way from the root to a joint along the bones, in the length unit."""
+    distance = {skeleton.root.name: 0.0}
+    length = dict(zip(skeleton.bones, skeleton.bone_lengths))
+    waiting = list(skeleton.bones)
+    while waiting:
+        parent, child = waiting.pop(0)
+        if parent in distance:
+            distance[child] = distance[parent] + length[parent, child]
+        else:
+            waiting.append((parent, child))
+    return max(distance.values()) or 1.0
+
+
+def _resnet(name: str, pretrained: bool = False) -> mx.gluon.HybridBlock:
+    """Return a GluonCV residual network up to its pooled features (B, F)."""
+    gluoncv = import_gluoncv()
+    whole = gluoncv.model_zoo.get_model(name, pretrained=pretrained, prefix=f"{name}_")
+    features = mx.gluon.nn.HybridSequential(prefix="")
+    for part in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
+        features.add(getattr(whole, part))
+    features.add(whole.avgpool, whole.flat)
+    return features

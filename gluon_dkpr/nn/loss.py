@@ -1,0 +1,54 @@
+"""Losses. Each returns one number for each sample, (B,); the trainer averages over the batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gluon_dkpr.backend import mx
+from gluon_dkpr.skeleton import Skeleton
+from gluon_dkpr.types import Tensor
+
+
+class JointLoss(mx.gluon.HybridBlock):
+    """Eq. 3 of the paper: half the squared distance, *summed* over all coordinates.
+
+    (``gluon.loss.L2Loss`` averages over them: J * D times smaller.)
+    """
+
+    def hybrid_forward(self, F, joints: Tensor, target: Tensor) -> Tensor:
+        """Return (B,) of joints and target, both (B, J, D) in one unit and frame."""
+        return F.sum(F.square(joints - target), axis=0, exclude=True) / 2
+
+
+class ParameterLoss(mx.gluon.HybridBlock):
+    """Half the squared difference of the motion parameters, summed (direct parameter).
+
+    Angles count in radians and lengths in the network's unit, as in the paper.
+    """
+
+    def hybrid_forward(self, F, motion: Tensor, target: Tensor) -> Tensor:
+        """Return (B,) of motion and target, both (B, P)."""
+        return F.sum(F.square(motion - target), axis=1) / 2
+
+
+class ParameterBoundLoss(mx.gluon.HybridBlock):
+    """The soft joint limits of [40]: the sum of squared violations of the parameters' bounds.
+
+    Args:
+        skeleton: its parameters' bounds, in the unit of the motion.
+    """
+
+    def __init__(self, skeleton: Skeleton, **kwargs):
+        super().__init__(**kwargs)
+        # An infinite bound would give 0 * inf in the gradient; the largest float is never passed.
+        largest = np.finfo(np.float32).max
+        lower, upper = (np.clip(b, -largest, largest)[None] for b in skeleton.bounds())
+        with self.name_scope():
+            self.lower = self.params.get_constant("lower", lower.astype(np.float32))
+            self.upper = self.params.get_constant("upper", upper.astype(np.float32))
+
+    def hybrid_forward(self, F, motion: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+        """Return (B,) of motion (B, P)."""
+        below = F.relu(F.broadcast_sub(lower, motion))
+        above = F.relu(F.broadcast_sub(motion, upper))
+        return F.sum(F.square(below) + F.square(above), axis=1)

@@ -1,0 +1,17 @@
+"""Plots and pictures. Works without MXNet and leaves matplotlib's global state alone."""
+
+from gluon_dkpr.viz.curve import plot_curve
+from gluon_dkpr.viz.overlay import draw_pose
+from gluon_dkpr.viz.sheet import sample_sheet
+from gluon_dkpr.viz.stick_figure import draw_pose3d
+from gluon_dkpr.viz.style import PREDICTED_COLOR, TRUE_COLOR, PictureError
+
+__all__ = [
+    "PREDICTED_COLOR",
+    "TRUE_COLOR",
+    "PictureError",
+    "draw_pose",
+    "draw_pose3d",
+    "plot_curve",
+    "sample_sheet",
+]

@@ -1,0 +1,113 @@
+"""Images as they are stored, and as a network takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Tuple
+
+import cv2
+import numpy as np
+
+from gluon_dkpr.data.recordio import RecordError
+from gluon_dkpr.types import Array
+
+JPEG_QUALITY = 95
+# One bit a pixel: an eighth of the pixels to unpack, so it decodes twice as fast as 8-bit PNG.
+_BINARY_PNG = [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 6]
+_CODECS = {
+    "png-binary": (".png", _BINARY_PNG),
+    "png": (".png", []),
+    "jpeg": (".jpg", [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]),
+}
+ENCODINGS = tuple(_CODECS)
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """Size and encoding of every image of a data set.
+
+    Args:
+        height, width: in px.
+        channels: 1 (grey) or 3 (in the order red, green, blue).
+        encoding: ``"png-binary"`` (1 channel, only 0 and 255), ``"png"`` or ``"jpeg"``.
+
+    Raises:
+        RecordError: for another value.
+    """
+
+    height: int
+    width: int
+    channels: int
+    encoding: str
+
+    def __post_init__(self):
+        if self.encoding not in ENCODINGS:
+            raise RecordError(f"image encoding is {self.encoding!r}, expected one of {ENCODINGS}")
+        if not all(type(size) is int and size > 0 for size in (self.height, self.width)):
+            raise RecordError(
+                f"image size is {self.height!r} x {self.width!r}, expected px above 0"
+            )
+        allowed = (1,) if self.encoding == "png-binary" else (1, 3)
+        if type(self.channels) is not int or self.channels not in allowed:
+            raise RecordError(
+                f"{self.encoding} image of {self.channels!r} channels, expected one of {allowed}"
+            )
+
+    @property
+    def shape(self) -> Tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
+
+    def encode(self, image: Array) -> bytes:
+        """Return the file bytes of a uint8 image of shape (H, W, C).
+
+        Raises:
+            RecordError: for another shape or type, or grey values in a binary image.
+        """
+        if image.dtype != np.uint8 or image.shape != self.shape:
+            raise RecordError(f"image is {image.dtype} {image.shape}, expected uint8 {self.shape}")
+        if self.encoding == "png-binary" and not ((image == 0) | (image == 255)).all():
+            raise RecordError("binary image holds grey values, expected only 0 and 255")
+        suffix, settings = _CODECS[self.encoding]
+        ok, data = cv2.imencode(suffix, image if self.channels == 1 else image[..., ::-1], settings)
+        if not ok:
+            raise RecordError(f"image of shape {image.shape} cannot be encoded as {self.encoding}")
+        return data.tobytes()
+
+    def decode(self, data: bytes) -> Array:
+        """Return the uint8 image of shape (H, W, C).
+
+        Raises:
+            RecordError: if the bytes are no image or one of another size.
+        """
+        mode = cv2.IMREAD_GRAYSCALE if self.channels == 1 else cv2.IMREAD_COLOR
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
+        except cv2.error:
+            image = None
+        if image is None:
+            raise RecordError(f"{len(data)} bytes that are not a {self.encoding} image")
+        if image.shape[:2] != (self.height, self.width):
+            raise RecordError(
+                f"image is {image.shape[0]} x {image.shape[1]} px, "
+                f"expected {self.height} x {self.width} px"
+            )
+        return image[..., None] if self.channels == 1 else image[..., ::-1]
+
+
+def to_network_input(images: Array) -> Array:
+    """Return images as a network takes them, in training and in prediction alike.
+
+    Args:
+        images: uint8, shape (B, H, W, C).
+
+    Returns:
+        float32, shape (B, C, H, W), 0 to 1.
+
+    Raises:
+        RecordError: for another type or number of axes.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise RecordError(f"images are {images.dtype} {images.shape}, expected uint8 (B, H, W, C)")
+    planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return np.divide(planes, np.float32(255), dtype=np.float32)

@@ -1,0 +1,86 @@
+"""Images: to file bytes and back, and to a network's input."""
+
+import cv2
+import numpy as np
+import pytest
+
+from gluon_dkpr.data import ImageFormat, RecordError, to_network_input
+
+
+@pytest.mark.parametrize(
+    ("channels", "encoding"), [(1, "png"), (3, "png"), (1, "png-binary")], ids=str
+)
+def test_png_keeps_every_pixel(channels, encoding):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (7, 13, channels), dtype=np.uint8)
+    if encoding == "png-binary":
+        image = np.where(image > 127, 255, 0).astype(np.uint8)
+    form = ImageFormat(7, 13, channels, encoding)
+    np.testing.assert_array_equal(form.decode(form.encode(image)), image)
+
+
+def test_jpeg_keeps_the_order_of_the_channels():
+    image = np.zeros((16, 16, 3), np.uint8)
+    image[..., 0] = 200
+    form = ImageFormat(16, 16, 3, "jpeg")
+    decoded = form.decode(form.encode(image))
+    assert np.abs(decoded.astype(int) - image).max() < 10
+    # Red is red for other programs as well; OpenCV itself reads blue, green, red.
+    by_opencv = cv2.imdecode(np.frombuffer(form.encode(image), np.uint8), cv2.IMREAD_COLOR)
+    assert by_opencv[0, 0, 2] > 180
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 5, 1), np.uint8),
+        np.zeros((4, 4, 1), np.float32),
+        np.full((4, 4, 1), 7, np.uint8),
+    ],
+)
+def test_encode_refuses_what_it_would_change(image):
+    with pytest.raises(RecordError):
+        ImageFormat(4, 4, 1, "png-binary").encode(image)
+
+
+@pytest.mark.parametrize("data", [b"", b"no image", b"\x89PNG\r\n\x1a\n"])
+def test_bytes_that_are_no_image_are_refused(data):
+    with pytest.raises(RecordError, match="not a png image"):
+        ImageFormat(4, 4, 1, "png").decode(data)
+
+
+def test_image_of_another_size_is_refused():
+    data = ImageFormat(4, 4, 1, "png").encode(np.zeros((4, 4, 1), np.uint8))
+    with pytest.raises(RecordError, match="4 x 4 px, expected 4 x 5"):
+        ImageFormat(4, 5, 1, "png").decode(data)
+
+
+@pytest.mark.parametrize(
+    "values", [(0, 4, 1, "png"), (4, 4.0, 1, "png"), (4, 4, 2, "png"), (4, 4, 3, "png-binary")]
+)
+def test_bad_format_is_refused(values):
+    with pytest.raises(RecordError):
+        ImageFormat(*values)
+    with pytest.raises(RecordError, match="encoding is 'gif'"):
+        ImageFormat(4, 4, 1, "gif")
+
+
+def test_network_input_moves_channels_and_scales_to_one():
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 5, 3), dtype=np.uint8)
+    images[0, 0, 0] = 0, 255, 51
+    found = to_network_input(images)
+    assert found.dtype == np.float32
+    assert found.shape == (2, 3, 3, 5)
+    assert found.flags.c_contiguous
+    for b, h, w, c in np.ndindex(images.shape):
+        assert found[b, c, h, w] == np.float32(images[b, h, w, c]) / np.float32(255)
+    np.testing.assert_array_equal(found[0, :, 0, 0], np.array([0, 1, 0.2], np.float32))
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((2, 3, 5, 3), np.float32), np.zeros((3, 5, 3), np.uint8)]
+)
+def test_network_input_refuses_other_arrays(images):
+    with pytest.raises(RecordError, match="expected uint8"):
+        to_network_input(images)

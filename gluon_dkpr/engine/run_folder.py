@@ -1,0 +1,153 @@
+"""What a training run leaves behind: its files, their names and their contents."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import json
+import os
+from pathlib import Path
+from typing import List
+
+import numpy as np
+
+from gluon_dkpr.backend import versions
+from gluon_dkpr.config import Config, save_config
+from gluon_dkpr.engine.evaluate import Pose
+from gluon_dkpr.errors import DkprError
+from gluon_dkpr.files import atomic_write
+from gluon_dkpr.metrics import mpjpe
+from gluon_dkpr.skeleton import Skeleton, save_skeleton
+from gluon_dkpr.viz import PictureError, plot_curve, sample_sheet
+
+COLUMNS = (
+    "epoch",
+    "learning_rate",
+    "train_loss",
+    "train_joint_error",
+    "test_joint_error",
+    "test_angle_error_deg",
+    "test_bone_length_std",
+    "images_per_second",
+    "seconds",
+)
+# Joint error in px at 3 parameters (section 4.1) and bone length deviation of direct joint.
+PAPER_JOINT_ERROR_PX = {"direct": 5.1, "kinematic": 4.9, "parameter": 4.8}
+PAPER_BONE_LENGTH_STD_PX = 5.3
+SAMPLES = 12
+
+
+class RunFolderError(DkprError):
+    """The output folder cannot be used."""
+
+
+def holds_run(folder: Path) -> bool:
+    """Tell whether a training run has written into the folder."""
+    return (folder / "checkpoint" / "last.json").exists() or (folder / "result.json").exists()
+
+
+def free_folder(folder: Path) -> Path:
+    """Return ``folder``, or the first of ``folder-2``, ``folder-3``, ... that holds no run."""
+    number, free = 1, folder
+    while holds_run(free):
+        number += 1
+        free = folder.with_name(f"{folder.name}-{number}")
+    return free
+
+
+def open_run_folder(folder: Path, config: Config, skeleton: Skeleton, resume: bool) -> None:
+    """Make the folder and write the resolved configuration into it.
+
+    Raises:
+        RunFolderError: if it is not writable, holds another run and ``resume`` is not set, or
+            holds none and it is.
+    """
+    if holds_run(folder) and not resume:
+        raise RunFolderError(
+            f"{folder}: holds a training run already; --resume continues it, "
+            "another --out leaves it alone"
+        )
+    if resume and not (folder / "checkpoint" / "last.json").exists():
+        raise RunFolderError(f"{folder}: holds no training run to resume")
+    try:
+        (folder / "checkpoint").mkdir(parents=True, exist_ok=True)
+        save_config(config, folder / "config.yaml")
+        save_skeleton(skeleton, folder / "skeleton.yaml")
+    except OSError as error:
+        raise RunFolderError(f"{folder}: not a writable folder: {error.strerror}") from None
+
+
+def read_metrics(folder: Path, epochs: int) -> List[dict]:
+    """Return the rows of metrics.csv up to an epoch, for a run that goes on from there."""
+    path = folder / "metrics.csv"
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [row for row in rows if int(row["epoch"]) <= epochs]
+
+
+def write_metrics(folder: Path, rows: List[dict]) -> None:
+    """Write one row an epoch."""
+    with atomic_write(folder / "metrics.csv") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_result(folder: Path, result: dict) -> None:
+    """Write result.json, with the date and what the numbers depend on."""
+    stamped = {
+        **result,
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "threads": os.environ.get("OMP_NUM_THREADS"),
+        "versions": versions(),
+    }
+    with atomic_write(folder / "result.json") as file:
+        json.dump(stamped, file, indent=2)
+
+
+def write_pictures(folder: Path, config: Config, rows: List[dict], dataset, predictor) -> None:
+    """Draw curve.png and, of test images evenly spread over the set, samples.png.
+
+    A run that diverged has nothing to plot: then there is no curve.
+    """
+    skeleton = dataset.skeleton
+    reference = None
+    if config.preset == "toy3":
+        reference = (PAPER_JOINT_ERROR_PX[config.model.method], "paper")
+    try:
+        plot_curve(rows, folder / "curve.png", reference, skeleton.length_unit)
+    except PictureError:
+        print(f"{folder}: no finite error or loss, so no curve.png")
+    if skeleton.dim != 2:
+        return
+    count = min(SAMPLES, len(dataset))
+    keys = dataset.keys[np.linspace(0, len(dataset) - 1, count).astype(int)]
+    images, labels = dataset.read(keys)
+    pose: Pose = predictor.predict(images)
+    errors = mpjpe(labels["joints"], pose.joints, per="sample")
+    sheet = folder / "samples.png"
+    sample_sheet(images, skeleton, labels["joints"], pose.joints, errors, sheet)
+
+
+def summary(result: dict, folder: Path) -> str:
+    """Return a small table of a result, beside the paper's where it has one, and the files."""
+    unit = result["unit"]
+    rows = [("mean joint error", f"{result['joint_error']:.2f} {unit}", "joint_error")]
+    if result["angle_error_deg"] is not None:
+        rows.append(("mean angle error", f"{result['angle_error_deg']:.2f} deg", ""))
+    rows.append(("bone length deviation", f"{result['bone_length_std']:.4f} {unit}", "bones"))
+    paper = {}
+    if result["preset"] == "toy3":
+        paper["joint_error"] = f"{PAPER_JOINT_ERROR_PX[result['method']]} px"
+        if result["method"] == "direct":
+            paper["bones"] = f"{PAPER_BONE_LENGTH_STD_PX} px"
+    title = f"{result['preset']}, {result['method']}, {result['epochs']} epochs"
+    lines = ["", f"{title:32s} {'ours':>12s} {'paper':>8s}"]
+    lines += [f"{name:32s} {ours:>12s} {paper.get(key, '-'):>8s}" for name, ours, key in rows]
+    lines.append("")
+    for name in ("curve.png", "samples.png", "result.json", "export"):
+        if (folder / name).exists():
+            lines.append(f"{name:12s} {folder / name}")
+    return "\n".join(lines)

@@ -1,0 +1,21 @@
+"""The learning rate as a function of the part of the run that is done."""
+
+from __future__ import annotations
+
+import math
+
+from gluon_dkpr.config import TrainConfig
+
+
+def learning_rate(train: TrainConfig, part: float) -> float:
+    """Return the rate at ``part`` (0 to 1) of the run.
+
+    ``step``: multiplied by ``decay_factor`` after each of ``decay_at`` (the paper: once).
+    ``cosine``: half a cosine from the rate to zero.
+    """
+    if train.schedule == "cosine":
+        return train.learning_rate * 0.5 * (1.0 + math.cos(math.pi * part))
+    if train.schedule == "step":
+        passed = sum(part >= at for at in train.decay_at)
+        return train.learning_rate * train.decay_factor**passed
+    return train.learning_rate

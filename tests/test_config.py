@@ -1,0 +1,89 @@
+"""Configurations: strict about keys and values, the same in a file."""
+
+import dataclasses
+
+import pytest
+
+from gluon_dkpr.config import (
+    PRESETS,
+    Config,
+    ConfigError,
+    TrainConfig,
+    from_dict,
+    get_preset,
+    load_config,
+    save_config,
+    to_dict,
+    with_paper_schedule,
+)
+from gluon_dkpr.engine.schedule import learning_rate
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_file_keeps_every_preset(name, tmp_path):
+    config = get_preset(name)
+    save_config(config, tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml") == config
+
+
+def test_configurations_are_immutable():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        get_preset("toy3").train.epochs = 3
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "message"),
+    [
+        ("train", "epoch", 3, "unknown key 'train.epoch'.*did you mean 'epochs'"),
+        ("train", "epochs", 0, "train.epochs is 0, expected 1 or more"),
+        ("train", "epochs", "many", "train.epochs is 'many', expected int"),
+        ("train", "epochs", True, "train.epochs is True, expected int"),
+        ("train", "learning_rate", float("nan"), "train.learning_rate is nan"),
+        ("train", "optimizer", "lbfgs", "train.optimizer is 'lbfgs', expected adam or sgd"),
+        ("train", "schedule", "linear", "train.schedule is 'linear'"),
+        ("train", "decay_at", [0.8, 0.5], "train.decay_at"),
+        ("train", "decay_at", 0.5, "train.decay_at is 0.5, expected a list"),
+        ("train", "seed", -1, "train.seed is -1"),
+        ("data", "test", 0, "data.test is 0, expected 1 or more"),
+        ("model", "dropout", 1.0, "model.dropout is 1.0"),
+        ("model", "scaled_outputs", 1, "model.scaled_outputs is 1, expected bool"),
+    ],
+)
+def test_wrong_values_are_refused(part, key, value, message):
+    tree = to_dict(Config())
+    tree[part][key] = value
+    with pytest.raises(ConfigError, match=message):
+        from_dict(tree)
+
+
+@pytest.mark.parametrize("text", ["[1, 2", "- 1", "", "train: 3", "!!python/object:os.system {}"])
+def test_other_files_are_refused_by_name(text, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"config\.yaml: "):
+        load_config(path)
+
+
+def test_missing_file_and_unknown_preset():
+    with pytest.raises(ConfigError, match="nowhere.yaml: cannot be read"):
+        load_config("nowhere.yaml")
+    with pytest.raises(ConfigError, match="'toy4' is not known"):
+        get_preset("toy4")
+
+
+def test_paper_schedule_is_that_of_the_hand_network():
+    config = with_paper_schedule(get_preset("toy10"))
+    train = config.train
+    assert (train.optimizer, train.learning_rate, train.momentum) == ("sgd", 0.003, 0.9)
+    assert (train.batch_size, train.epochs, train.weight_decay) == (512, 50, 0.0)
+    assert (config.model.dropout, config.model.hidden_sigma) == (0.3, 0.001)
+    assert not config.model.scaled_outputs
+
+
+def test_learning_rate_schedules():
+    step = TrainConfig(schedule="step", learning_rate=0.003, decay_at=(50 / 70,), decay_factor=0.1)
+    assert learning_rate(step, 49.99 / 70) == 0.003
+    assert learning_rate(step, 50 / 70) == pytest.approx(0.0003)
+    cosine = TrainConfig(schedule="cosine", learning_rate=1.0)
+    assert [learning_rate(cosine, part) for part in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
+    assert learning_rate(TrainConfig(schedule="constant", learning_rate=2.0), 0.9) == 2.0

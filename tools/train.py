@@ -1,0 +1,64 @@
+"""Train a pose network: `python tools/train.py --preset toy3 --method kinematic --ctx cpu`."""
+
+from pathlib import Path
+
+from gluon_dkpr import cli
+from gluon_dkpr.config import PRESETS, Config, get_preset, with_paper_schedule
+
+
+def parse():
+    """Read the command line."""
+    parser = cli.Parser(
+        "Train a network on a preset and write configuration, metrics, pictures, checkpoints and "
+        "the exported graph into a folder."
+    )
+    add = parser.add_argument
+    add("--preset", default="toy3", choices=PRESETS, help="named configuration")
+    add("--method", default="kinematic", choices=["kinematic", "direct", "parameter"],
+        help="what the network's outputs mean (paper, section 3.3)")  # fmt: skip
+    add("--ctx", default="cpu", help="devices: cpu, gpu, or a list such as gpu0,gpu1 or cpu0,cpu1")
+    add("--epochs", type=int, help="number of epochs (default: the preset's)")
+    add("--batch-size", type=int, help="over all devices (default: the preset's)")
+    add("--learning-rate", type=float, help="at the start (default: the preset's)")
+    add("--seed", type=int, default=0, help="of weights and order of samples")
+    add("--data", default="", metavar="NAME",
+        help="data set NAME.rec/.idx/.json (default: the toy's, made if missing)")  # fmt: skip
+    add("--raw-outputs", action="store_true", help="do not scale the last layer's outputs")
+    add("--paper", action="store_true", help="the paper's own hyper-parameters (SGD, batch 512)")
+    add("--kvstore", default="device", choices=["device", "local"], help="where gradients meet")
+    add("--out", help="folder of the run (default: a new one, runs/PRESET-METHOD)")
+    add("--resume", action="store_true", help="continue the run in --out")
+    return parser.parse_args()
+
+
+def resolve(args) -> Config:
+    """Return the preset with the flags on top."""
+    config = get_preset(args.preset)
+    if args.paper:
+        config = with_paper_schedule(config)
+    names = ("epochs", "batch_size", "learning_rate", "seed")
+    train = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    model = {"method": args.method}
+    if args.raw_outputs:
+        model["scaled_outputs"] = False
+    return config.replace(data={"record": args.data}, model=model, train=train)
+
+
+def main():
+    """Train as the command line asks."""
+    args = parse()
+    config = resolve(args)
+    # After the flags are known to be right: MXNet takes seconds to import.
+    from gluon_dkpr.backend import parse_contexts
+    from gluon_dkpr.engine import run_folder
+    from gluon_dkpr.engine.train import train
+
+    name = f"{config.preset}-{config.model.method}"
+    default = run_folder.free_folder(Path("runs", name))
+    folder = Path(args.out) if args.out else default
+    result = train(config, folder, parse_contexts(args.ctx), args.kvstore, args.resume)
+    print(run_folder.summary(result, folder))
+
+
+if __name__ == "__main__":
+    cli.run(main)

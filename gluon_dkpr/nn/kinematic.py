@@ -66,10 +66,12 @@ class KinematicLayer(mx.gluon.HybridBlock):
             if constant._data is not None:
                 constant.set_data(mx.nd.array(array, dtype=dtype))
 
-    def forward(self, motion, *args):
+    def forward(self, motion, scale=None):
         """Compute joints; see the class."""
+        args = () if scale is None else (scale,)
         if isinstance(motion, mx.nd.NDArray):
-            if any(p._data is None for p in self.collect_params().values()):
+            # All are initialised together; asking one is quick and this is called at every step.
+            if self.position._data is None:
                 self.collect_params().initialize(ctx=motion.context)
             # A graph is traced for a number of inputs; the other number needs one of its own.
             if self._active and getattr(self, "_traced_inputs", len(args)) != len(args):

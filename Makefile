@@ -1,0 +1,40 @@
+# Every target works alone on a machine that has git, make and a Python 3.8 to 3.11.
+#   PYTHON=/path/to/python   the Python to make .venv with (else the first that will do)
+#   BUILD=cpu | cu112        the build of MXNet (else the one that fits the machine)
+#   ARGS="..."               passed on, e.g. make train ARGS="--epochs 2"
+PYTHON ?=
+BUILD ?=
+ARGS ?=
+export PYTHON BUILD
+
+RUN := .venv/bin/python
+SOURCES := $(wildcard gluon_dkpr tools tests symbols docs setup.py)
+
+.PHONY: help setup train test test-slow lint format clean
+
+help:  ## print this list
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup:  ## make .venv with the pinned packages, once
+	@sh tools/bootstrap.sh
+
+train: setup  ## train the default preset; ARGS="--help" lists the options
+	@$(RUN) tools/train.py $(ARGS)
+
+test: lint  ## lint, then run the tests that are fast
+	@$(RUN) -m pytest $(ARGS)
+
+test-slow: setup  ## run the tests that are slow
+	@$(RUN) -m pytest -m slow $(ARGS)
+
+lint: setup  ## check style and formatting
+	@$(RUN) -m ruff check --quiet $(SOURCES)
+	@$(RUN) -m ruff format --check --quiet $(SOURCES)
+
+format: setup  ## format the code and sort the imports
+	@$(RUN) -m ruff check --fix --quiet $(SOURCES)
+	@$(RUN) -m ruff format --quiet $(SOURCES)
+
+clean:  ## remove .venv and everything that tools have left
+	rm -rf .venv .venv.lock build dist docs/_build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

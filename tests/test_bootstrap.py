@@ -1,0 +1,288 @@
+"""How tools/bootstrap.sh finds a Python and makes .venv, on machines that only pretend."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# What the bootstrap calls besides Python.
+UTILITIES = "cat cksum cp flock grep mkdir mv rm sed sh sleep tail".split()
+
+
+class Machine:
+    """A copy of what the bootstrap needs, and a PATH of programs that only pretend."""
+
+    def __init__(self, folder: Path):
+        self.programs = folder / "bin"
+        self.utilities = folder / "utilities"
+        self.home = folder / "home"
+        self.tree = folder / "a tree"  # with a blank, as people have them
+        self.calls = folder / "calls"
+        package = self.tree / "gluon_dkpr"
+        for path in (self.programs, self.utilities, self.home, self.tree / "tools", package):
+            path.mkdir(parents=True)
+        for name in UTILITIES:
+            if shutil.which(name):
+                (self.utilities / name).symlink_to(shutil.which(name))
+        shutil.copy(ROOT / "tools" / "bootstrap.sh", self.tree / "tools")
+        shutil.copytree(ROOT / "requirements", self.tree / "requirements")
+        shutil.copy(ROOT / "gluon_dkpr" / "errors.py", package)
+        for name in ("__init__.py", "backend.py"):
+            (package / name).touch()
+        self.add_program("nvidia-smi", "exit 9")
+
+    def add_program(self, name: str, script: str) -> Path:
+        path = self.programs / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        return path
+
+    def add_python(self, name: str, version: str = "3.10.4", lacks: str = "", bits: int = 64):
+        """Make a Python that answers probes as told; its venv and pip only note that they ran."""
+        pretend = (
+            "import sys; sys.prefix = sys.base_prefix; "
+            f"sys.version_info = {(*map(int, version.split('.')), 'final', 0)}; "
+            f"sys.maxsize = 2**{bits - 1} - 1; "
+            f"sys.modules.update(dict.fromkeys({lacks.split()})); exec(sys.argv[1])"
+        )
+        return self.add_program(
+            name,
+            f"""[ "$1" = -c ] && exec '{sys.executable}' -c "{pretend}" "$2"
+echo "$*" >>'{self.calls}'
+case "$*" in
+    "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+    *" -r "*) eval "${{DURING_PIP:-}}" ;;
+esac""",
+        )
+
+    def bootstrap(self, *args: str, path: str = "", **settings: str):
+        """Run tools/bootstrap.sh; no real Python and no real pip can be reached."""
+        env = dict(PATH=path or str(self.programs), HOME=str(self.home), **settings)
+        command = ["/bin/sh", str(self.tree / "tools" / "bootstrap.sh"), *args]
+        return subprocess.run(
+            command, env=env, capture_output=True, text=True, check=False, timeout=30
+        )
+
+    def find(self, **settings: str):
+        """Have the Python found, with nothing but Pythons on the PATH."""
+        return self.bootstrap("find", **settings)
+
+    def setup(self, **settings: str):
+        """Have .venv made."""
+        return self.bootstrap(path=f"{self.programs}{os.pathsep}{self.utilities}", **settings)
+
+    def count(self, call: str) -> int:
+        return self.calls.read_text().count(call) if self.calls.exists() else 0
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
+
+
+# -- which Python
+
+
+def test_find_takes_the_newest_that_will_do(machine):
+    machine.add_python("python3", "3.12.1")
+    machine.add_python("python3.8", "3.8.18")
+    path = machine.add_python("python3.9", "3.9.2")
+    assert machine.find().stdout == f"{path} 3.9.2\n"
+
+
+@pytest.mark.parametrize("version", ["3.8.0", "3.9.18", "3.10.13", "3.11.7"])
+def test_find_takes_every_supported_version(machine, version):
+    path = machine.add_python("python", version)
+    assert machine.find().stdout == f"{path} {version}\n"
+
+
+def test_find_passes_over_those_that_fail(machine):
+    machine.add_program("python3.11", "echo pyenv: python3.11: command not found >&2; exit 127")
+    machine.add_python("python3.10", "3.10.4", lacks="ensurepip")
+    machine.add_python("python3.9", "3.9.2", bits=32)
+    path = machine.add_python("python3", "3.8.10")
+    assert machine.find().stdout == f"{path} 3.8.10\n"
+
+
+def test_find_looks_into_pyenv(machine):
+    for version in ("3.8.18", "3.10.13"):
+        name = machine.home / ".pyenv" / "versions" / version / "bin" / "python"
+        path = machine.add_python(str(name), version)
+    assert machine.find().stdout == f"{path} 3.10.13\n"
+
+
+@pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="not in a virtual environment")
+def test_find_looks_behind_a_virtual_environment(machine):
+    """With .venv active its Python is first on the PATH, and must not be asked to remake itself."""
+    machine.add_program("python3.11", f'exec "{sys.executable}" "$@"')
+    path, _ = machine.find().stdout.rsplit(" ", 1)
+    assert path == os.path.realpath(sys.executable)
+
+
+def test_no_suitable_python_is_one_line_that_says_what_was_found(machine):
+    machine.add_program("python3.11", "exit 127")
+    machine.add_python("python3.10", "3.10.4", lacks="venv ensurepip")
+    machine.add_python("python3.9", "3.9.2", bits=32)
+    machine.add_python("python3", "3.12.1")
+    machine.add_python("python", "2.7.18")
+    done = machine.find()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    for found in (
+        "python3.11 does not run",
+        "python3.10 is Python 3.10.4 without venv and ensurepip",
+        "python3.9 is Python 3.9.2 of 32 bits",
+        "python3 is Python 3.12.1",
+        "python is Python 2.7.18",
+        "apt-get install python3-venv",
+    ):
+        assert found in done.stderr
+
+
+def test_no_python_at_all(machine):
+    done = machine.find()
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "found: none" in done.stderr
+
+
+def test_a_named_python_is_the_only_one_tried(machine):
+    machine.add_python("python3.11", "3.11.7")
+    machine.add_python("mine", "3.12.1")
+    assert "3.11.7" in machine.find(PYTHON="python3.11").stdout
+    for name, found in (("mine", "it is Python 3.12.1"), ("nowhere", "it is not there")):
+        done = machine.find(PYTHON=name)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"PYTHON={name} will not do: {found};" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+# -- making .venv
+
+
+def test_second_call_installs_nothing_and_says_nothing(machine):
+    machine.add_python("python3.10")
+    done = machine.setup()
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "MXNet build cpu" in done.stderr
+    assert machine.count("-m venv") == 1
+    assert machine.count("--no-deps") == machine.count(" install ") == 3
+    before = machine.calls.read_text()
+    again = machine.setup()
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    assert machine.calls.read_text() == before
+
+
+def test_new_pins_build_or_python_make_it_anew(machine):
+    machine.add_python("python3.10")
+    machine.add_python("python3.9", "3.9.2")
+    machine.setup()
+    with (machine.tree / "requirements" / "test.txt").open("a") as lock:
+        lock.write("more==1.0\n")
+    machine.setup()
+    assert machine.count("-m venv") == 2
+    machine.setup(BUILD="cu112")
+    assert machine.count("-m venv") == 3
+    machine.setup()  # the build is kept where none is named
+    machine.setup(PYTHON="python3.10")
+    assert machine.count("-m venv") == 3
+    machine.setup(PYTHON="python3.9")
+    assert machine.count("-m venv") == 4
+
+
+def test_moved_tree_is_made_anew(machine):
+    machine.add_python("python3.10")
+    machine.setup()
+    machine.tree = machine.tree.rename(machine.tree.with_name("elsewhere"))
+    machine.setup()
+    assert machine.count("-m venv") == 2
+
+
+def test_failed_install_shows_the_log_and_is_redone(machine):
+    machine.add_python("python3.10")
+    done = machine.setup(DURING_PIP="echo no such package; exit 1")
+    assert done.returncode == 1
+    assert "no such package" in done.stderr
+    assert ".venv/install.log" in done.stderr
+    assert machine.setup().returncode == 0
+    assert machine.count("-m venv") == 2
+
+
+def test_killed_install_is_redone(machine):
+    machine.add_python("python3.10")
+    assert machine.setup(DURING_PIP="kill -9 $PPID").returncode == -signal.SIGKILL
+    assert machine.setup().returncode == 0
+    assert machine.count("-m venv") == 2
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="the lock needs flock")
+def test_two_installs_at_once_are_one(machine):
+    machine.add_python("python3.10")
+    # The first install starts the second, and goes on when that one waits.
+    said = machine.tree / "said"
+    second = f"{{ sh '{machine.tree}/tools/bootstrap.sh'; echo ended $?; }} >'{said}' 2>&1 9>&- &"
+    waits = f"grep -q 'waiting for an install' '{said}'"
+    until = f"i=0; until {waits} || [ $i = 200 ]; do i=$((i + 1)); sleep 0.05; done"
+    done = machine.setup(DURING_PIP=f"DURING_PIP= ; {second} {until}")
+    assert done.returncode == 0, done.stderr
+    deadline = time.monotonic() + 20
+    while "ended" not in said.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert said.read_text() == "setup: waiting for an install that is going on\nended 0\n"
+    assert machine.count("-m venv") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "build"),
+    [
+        ("echo 8.6", "cu112"),
+        ("echo 5.2", "cu112"),
+        ("echo 9.0; echo 7.5", "cu112"),
+        ("echo 9.0", "cpu"),
+        ("echo 12.0", "cpu"),
+        ("echo 15.0", "cpu"),
+        ("echo 3.7", "cpu"),
+        ("echo NVIDIA-SMI has failed; exit 9", "cpu"),
+    ],
+)
+def test_build_follows_the_gpu(machine, answer, build):
+    machine.add_python("python3.10")
+    machine.add_program("nvidia-smi", answer)
+    machine.setup()
+    assert machine.count(f"-r requirements/{build}.txt") == 1
+    assert machine.count("-r requirements/c") == 1
+
+
+def test_build_can_be_named(machine):
+    machine.add_python("python3.10")
+    machine.setup(BUILD="cu112")
+    assert machine.count("-r requirements/cu112.txt") == 1
+    done = machine.setup(BUILD="cuda")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "setup: BUILD=cuda is not known; expected cpu or cu112"
+
+
+def test_system_library_that_is_missing_is_said_once_and_checked_again(machine):
+    machine.add_python("python3.10")
+    module = machine.tree / "gluon_dkpr" / "backend.py"
+    module.write_text(
+        "from gluon_dkpr.errors import DkprError\nraise DkprError('needs libgomp.so.1')\n"
+    )
+    for _ in range(2):
+        done = machine.setup()
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1] == "setup: needs libgomp.so.1"
+    module.write_text("")
+    assert machine.setup().returncode == 0
+    assert machine.count("-m venv") == 1

@@ -69,6 +69,10 @@ CU112_REQUIRES = [
     "nvidia-nvtx-cu11==11.7.91",
 ]
 
+# Real motion capture: its package data is read, the physics engine is not used. The last release;
+# its files are those that the reader was tried on.
+MOCAP_REQUIRES = ["pybullet==3.2.7"]
+
 TEST_REQUIRES = ["pytest>=8,<9", "hypothesis>=6.100,<7", "ruff==0.11.13"]
 
 if __name__ == "__main__":
@@ -84,7 +88,12 @@ if __name__ == "__main__":
         # MXNet 1.9.1 needs NumPy < 1.24, which has no wheels for Python 3.12.
         python_requires=">=3.8,<3.12",
         install_requires=INSTALL_REQUIRES,
-        extras_require={"cpu": CPU_REQUIRES, "cu112": CU112_REQUIRES, "test": TEST_REQUIRES},
+        extras_require={
+            "cpu": CPU_REQUIRES,
+            "cu112": CU112_REQUIRES,
+            "mocap": MOCAP_REQUIRES,
+            "test": TEST_REQUIRES,
+        },
         classifiers=[
             "License :: OSI Approved :: Apache Software License",
             "Operating System :: POSIX :: Linux",

@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import sys
+import warnings
 from importlib import import_module, metadata, util
 from pathlib import Path
 from types import ModuleType
@@ -207,6 +208,9 @@ def import_mxnet() -> ModuleType:
         raise BackendError(problem)
     for name, value in QUIET_SETTINGS.items():
         os.environ.setdefault(name, value)
+    # Gluon registers an initialiser for every constant under its memory address, and warns when an
+    # address comes again: in a process that builds several networks, for no reason.
+    warnings.filterwarnings("ignore", message=".*New initializer .*isoverriding existing.*")
     try:
         if any("-cu" in build for build in facts.distributions):
             _load_cuda_libraries()

@@ -14,13 +14,22 @@ EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows a flag's default unless it is none or its help says what it is."""
+
+    def _get_help_string(self, action):
+        if action.default is None or "(default" in (action.help or ""):
+            return action.help
+        return super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that reports a mistake in one line and shows every default."""
 
     def __init__(self, description: str, **kwargs):
         super().__init__(
             description=description,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_Formatter,
             allow_abbrev=False,
             **kwargs,
         )

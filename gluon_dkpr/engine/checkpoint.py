@@ -30,12 +30,22 @@ def save_checkpoint(folder: Path, kind: str, net: PoseNet, state: dict, trainer=
         net: the network.
         state: progress (plain numbers): epoch, step, best error.
         trainer: its optimiser's state is kept if given.
+
+    Raises:
+        CheckpointError, OSError: if it cannot be written; what stood there stays.
     """
-    with atomic_path(folder / f"{kind}.params") as temporary:
-        net.save_parameters(str(temporary))
+    writers = {"params": net.save_parameters}
     if trainer is not None:
-        with atomic_path(folder / f"{kind}.states") as temporary:
-            trainer.save_states(str(temporary))
+        writers["states"] = trainer.save_states
+    for suffix, write in writers.items():
+        path = folder / f"{kind}.{suffix}"
+        with atomic_path(path) as temporary:
+            try:
+                write(str(temporary))
+            except mx.MXNetError as error:
+                # MXNet does not tell why; a full disk is the usual reason.
+                reason = str(error).strip().splitlines()[-1]
+                raise CheckpointError(f"{path}: cannot be written: {reason}") from None
     with atomic_write(folder / f"{kind}.json") as file:
         json.dump(state, file, indent=2)
 

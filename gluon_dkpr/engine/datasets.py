@@ -24,7 +24,9 @@ def open_datasets(config: Config) -> Tuple[RecordDataset, RecordDataset]:
     path = Path(data.record) if data.record else toy_record_path(data)
     if not data.record and not record_paths(path)[2].exists():
         total = data.train + data.test
-        with tqdm(total=total, desc=f"making {path}", unit="image", leave=False) as bar:
+        with tqdm(
+            total=total, desc=f"making {path}", unit="image", leave=False, disable=None
+        ) as bar:
             make_toy_record(path, data.level, data.train, data.test, data.seed, bar.update)
     return RecordDataset(path, "train"), RecordDataset(path, "test")
 

@@ -154,7 +154,9 @@ class Loop:
         queued = deque()
         batches = self._loader.epoch(progress.epoch, progress.step)
         title = f"epoch {progress.epoch + 1}/{self._config.epochs}"
-        bar = tqdm(batches, title, steps, initial=progress.step, unit="batch", leave=False)
+        bar = tqdm(
+            batches, title, steps, initial=progress.step, unit="batch", leave=False, disable=None
+        )
         for step, batch in enumerate(bar, start=progress.step):
             done = (progress.epoch + step / steps) / self._config.epochs
             rate = learning_rate(self._config, done)

@@ -1,6 +1,8 @@
 """NumPy geometry in float64. Works without MXNet."""
 
 from gluon_dkpr.geometry.alignment import AlignmentError, align, procrustes
+from gluon_dkpr.geometry.bvh import BvhError, load_bvh, save_bvh
+from gluon_dkpr.geometry.crop import Crop, CropError
 from gluon_dkpr.geometry.kinematics import (
     MotionError,
     forward_kinematics,
@@ -16,14 +18,19 @@ from gluon_dkpr.geometry.statistics import (
 
 __all__ = [
     "AlignmentError",
+    "BvhError",
+    "Crop",
+    "CropError",
     "MotionError",
     "PoseStatistics",
     "align",
     "angles_from_joints",
     "forward_kinematics",
     "kinematic_jacobian",
+    "load_bvh",
     "pose_statistics",
     "procrustes",
     "rotation_matrix",
     "sample_within_bounds",
+    "save_bvh",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
+import reprlib
+from collections.abc import Iterable, Mapping, Set
 from typing import Tuple
 
 from gluon_dkpr.errors import DkprError
@@ -13,30 +15,56 @@ class SkeletonError(DkprError, ValueError):
     """A skeleton's definition is wrong; the message names the joint or the parameter."""
 
 
-def check_name(name, kind: str) -> None:
-    """Raise SkeletonError unless ``name`` is a text that can stand in a file and a message."""
+class _Short(reprlib.Repr):
+    """A ``repr`` bounded in length and time: a few lines of a file can describe an endless one."""
+
+    def __init__(self):
+        super().__init__()
+        self.maxstring = self.maxother = 60
+
+    def repr_int(self, x, level):
+        # Python refuses to print an integer of thousands of digits.
+        return repr(x) if x.bit_length() < 128 else f"an integer of {x.bit_length()} bits"
+
+
+def shown(value) -> str:
+    """Return ``value`` as a message shows it: one line, shortened."""
+    return " ".join(_Short().repr(value).split())
+
+
+def check_name(name, kind: str) -> str:
+    """Return ``name``; raise SkeletonError unless it can stand in a file and in a message."""
     if not isinstance(name, str) or not name or name != name.strip() or not name.isprintable():
-        raise SkeletonError(f"{kind} name is {name!r}, expected a printable text")
+        raise SkeletonError(f"{kind} name is {shown(name)}, expected a printable text")
+    # Not a subclass such as NumPy's: YAML would not write it.
+    return str.__str__(name)
+
+
+def check_sequence(value, where: str) -> tuple:
+    """Return ``value`` as a tuple; raise SkeletonError unless it is an ordered collection."""
+    if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping, Set)):
+        raise SkeletonError(f"{where} is {shown(value)}, expected a list")
+    return tuple(value)
 
 
 def check_finite(value, where: str) -> float:
     """Return ``value`` as a float; raise SkeletonError unless it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise SkeletonError(f"{where} is {value!r}, expected a number")
+        raise SkeletonError(f"{where} is {shown(value)}, expected a number")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise SkeletonError(f"{where} is {value!r}, expected a finite number")
-    return number
+        raise SkeletonError(f"{where} is {shown(value)}, expected a finite number")
+    return number + 0.0  # -0.0 becomes 0.0: equal numbers then have equal bits
 
 
 def _check_unique(names, kind: str) -> None:
     seen = set()
     for name in names:
         if name in seen:
-            raise SkeletonError(f"{kind} '{name}' is defined twice")
+            raise SkeletonError(f"{kind} '{name}' appears twice")
         seen.add(name)
 
 
@@ -90,11 +118,15 @@ def check_tree(skeleton) -> Tuple[int, ...]:
         reached = set(order)
         lost = next(joint.name for i, joint in enumerate(joints) if i not in reached)
         raise SkeletonError(f"joint '{lost}' is on or below a cycle of parents")
-    visible = {joint.name for joint in joints if not joint.hidden}
-    for pair in skeleton.left_right_pairs:
-        if len(pair) != 2 or pair[0] == pair[1] or not visible.issuperset(pair):
-            raise SkeletonError(f"left_right_pairs: {pair!r} is not a pair of visible joints")
+    _check_pairs(skeleton.left_right_pairs, {joint.name for joint in joints if not joint.hidden})
     return order
+
+
+def _check_pairs(pairs, visible) -> None:
+    for pair in pairs:
+        if len(pair) != 2 or pair[0] == pair[1] or not visible.issuperset(pair):
+            raise SkeletonError(f"left_right_pairs: {shown(pair)} is not a pair of visible joints")
+    _check_unique([name for pair in pairs for name in pair], "left_right_pairs: joint")
 
 
 def _check_joint(joint, dim: int, index) -> None:

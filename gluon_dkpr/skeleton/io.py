@@ -7,16 +7,45 @@ from pathlib import Path
 from typing import Union
 
 import yaml
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
 
 from gluon_dkpr.files import atomic_write
-from gluon_dkpr.skeleton.checks import SkeletonError
+from gluon_dkpr.skeleton.checks import SkeletonError, shown
 from gluon_dkpr.skeleton.parts import AXES, Joint, Parameter, Rotation
 from gluon_dkpr.skeleton.skeleton import Skeleton
 
 FORMAT = "gluon_dkpr/skeleton/1"
 # A file larger than this is no skeleton; parsing YAML takes a hundred times its size in memory.
 MAX_BYTES = 4 << 20
+# Numbers and dates that look right and are not make PyYAML raise these beside its own errors.
+_BAD_YAML = (yaml.YAMLError, ValueError, OverflowError, RecursionError)
 _AXIS_NAMES = {vector: name for name, vector in AXES.items()}
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data that says one thing: no tags, no key twice, and no aliases.
+
+    A handful of aliases can stand for gigabytes, and a tag makes PyYAML raise almost anything.
+    """
+
+    def compose_node(self, parent, index):
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            raise ComposerError(None, None, "aliases are not supported", event.start_mark)
+        if getattr(event, "tag", None) is not None:
+            raise ComposerError(None, None, "tags are not supported", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    problem = f"key {shown(key.value)} twice"
+                    raise ConstructorError(None, None, problem, key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def save_skeleton(skeleton: Skeleton, path: Union[str, os.PathLike]) -> None:
@@ -34,20 +63,30 @@ def load_skeleton(path: Union[str, os.PathLike]) -> Skeleton:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SkeletonError(f"{path}: larger than {MAX_BYTES} bytes, no skeleton file")
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            # One byte more tells: a device or a pipe does not know its size.
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SkeletonError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SkeletonError(f"{path}: not a text file in UTF-8") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise SkeletonError(f"{path}: not valid YAML: {reason}") from None
+    except ValueError as error:  # a name that no file can have
+        raise SkeletonError(f"{str(path)!r}: cannot be read: {error}") from None
     try:
-        return skeleton_from_dict(tree)
+        return skeleton_from_dict(_parse(content))
     except SkeletonError as error:
         raise SkeletonError(f"{path}: {error}") from None
+
+
+def _parse(content: bytes):
+    """Return the data that a YAML file holds."""
+    if len(content) > MAX_BYTES:
+        raise SkeletonError(f"larger than {MAX_BYTES} bytes, no skeleton file")
+    try:
+        return yaml.load(content.decode("utf-8"), Loader=_Loader)
+    except UnicodeDecodeError:
+        raise SkeletonError("not a text file in UTF-8") from None
+    except _BAD_YAML as error:
+        reason = " ".join(str(error).split())
+        raise SkeletonError(f"not valid YAML: {reason}") from None
 
 
 def skeleton_to_dict(skeleton: Skeleton) -> dict:
@@ -72,19 +111,13 @@ def skeleton_from_dict(tree: dict) -> Skeleton:
     """
     found = tree.get("format") if isinstance(tree, dict) else None
     if found != FORMAT:
-        raise SkeletonError(f"format is {found!r}, expected {FORMAT!r}")
+        raise SkeletonError(f"format is {shown(found)}, expected {FORMAT!r}")
     fields = _take(
         tree, "skeleton", ("name", "dim", "parameters", "joints"), ("format", *_OPTIONAL)
     )
     fields.pop("format")
     parameters = _items(fields.pop("parameters"), "parameters")
     joints = _items(fields.pop("joints"), "joints")
-    for key in ("position", "left_right_pairs"):
-        fields[key] = tuple(_items(fields.get(key, []), key))
-    for pair in fields["left_right_pairs"]:
-        _items(pair, "left_right_pairs")
-    if not all(isinstance(name, str) for name in fields["position"]):
-        raise SkeletonError(f"position is {fields['position']!r}, expected names of parameters")
     return Skeleton(
         parameters=tuple(_parameter_from_dict(p) for p in parameters),
         joints=tuple(_joint_from_dict(j) for j in joints),
@@ -121,8 +154,7 @@ def _joint_to_dict(joint: Joint) -> dict:
 
 def _joint_from_dict(tree) -> Joint:
     fields = _take(tree, "joint", ("name",), ("parent", "offset", "rotations", "hidden"))
-    where = f"joint {fields['name']!r}"
-    fields["offset"] = tuple(_items(fields.get("offset", []), f"{where}: offset"))
+    where = f"joint {shown(fields['name'])}"
     rotations = _items(fields.get("rotations", []), f"{where}: rotations")
     try:
         fields["rotations"] = tuple(_rotation_from_dict(r) for r in rotations)
@@ -149,20 +181,20 @@ def _rotation_from_dict(tree) -> Rotation:
 
 def _items(value, where: str) -> list:
     if not isinstance(value, list):
-        raise SkeletonError(f"{where} is {value!r:.60}, expected a list")
+        raise SkeletonError(f"{where} is {shown(value)}, expected a list")
     return value
 
 
 def _take(tree, kind: str, required, optional) -> dict:
     """Return a copy of a mapping; raise for a missing or an unknown key."""
     if not isinstance(tree, dict):
-        raise SkeletonError(f"{kind} is {tree!r:.60}, expected a mapping")
-    name = f"{kind} {tree['name']!r:.60}" if "name" in tree else kind
+        raise SkeletonError(f"{kind} is {shown(tree)}, expected a mapping")
+    name = f"{kind} {shown(tree['name'])}" if "name" in tree else kind
     for key in required:
         if key not in tree:
             raise SkeletonError(f"{name}: no '{key}'")
     known = (*required, *optional)
     for key in tree:
         if key not in known:
-            raise SkeletonError(f"{name}: unknown key {key!r:.60}, expected one of {list(known)}")
+            raise SkeletonError(f"{name}: unknown key {shown(key)}, expected one of {list(known)}")
     return dict(tree)

@@ -6,7 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Optional, Tuple, Union
 
-from gluon_dkpr.skeleton.checks import SkeletonError, check_finite, check_name
+from gluon_dkpr.skeleton.checks import (
+    SkeletonError,
+    check_finite,
+    check_name,
+    check_sequence,
+    shown,
+)
 
 AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 UNITS = ("radian", "length")
@@ -34,10 +40,10 @@ class Parameter:
     upper: Optional[float] = None
 
     def __post_init__(self):
-        check_name(self.name, "parameter")
+        object.__setattr__(self, "name", check_name(self.name, "parameter"))
         where = f"parameter '{self.name}'"
         if self.unit not in UNITS:
-            raise SkeletonError(f"{where}: unit is {self.unit!r}, expected one of {UNITS}")
+            raise SkeletonError(f"{where}: unit is {shown(self.unit)}, expected one of {UNITS}")
         for side in ("lower", "upper"):
             value = getattr(self, side)
             if value is not None:
@@ -67,9 +73,9 @@ class Rotation:
     rest: float = 0.0
 
     def __post_init__(self):
-        where = f"rotation by '{self.parameter}'"
         if self.parameter is not None:
-            check_name(self.parameter, "parameter")
+            object.__setattr__(self, "parameter", check_name(self.parameter, "parameter"))
+        where = f"rotation by '{self.parameter}'"
         object.__setattr__(self, "axis", _unit_axis(self.axis, where))
         for field in ("coefficient", "rest"):
             value = check_finite(getattr(self, field), f"{where}: {field}")
@@ -99,20 +105,18 @@ class Joint:
     hidden: bool = False
 
     def __post_init__(self):
-        check_name(self.name, "joint")
+        object.__setattr__(self, "name", check_name(self.name, "joint"))
         where = f"joint '{self.name}'"
         if self.parent is not None:
-            check_name(self.parent, "joint")
-        try:
-            offset = tuple(check_finite(v, f"{where}: offset") for v in self.offset)
-            rotations = tuple(self.rotations)
-        except TypeError:
-            raise SkeletonError(f"{where}: offset and rotations must be sequences") from None
+            object.__setattr__(self, "parent", check_name(self.parent, f"{where}: parent"))
+        offset = check_sequence(self.offset, f"{where}: offset")
+        offset = tuple(check_finite(v, f"{where}: offset") for v in offset)
+        rotations = check_sequence(self.rotations, f"{where}: rotations")
         for rotation in rotations:
             if not isinstance(rotation, Rotation):
-                raise SkeletonError(f"{where}: {rotation!r} is not a Rotation")
+                raise SkeletonError(f"{where}: {shown(rotation)} is not a Rotation")
         if not isinstance(self.hidden, bool):
-            raise SkeletonError(f"{where}: hidden is {self.hidden!r}, expected true or false")
+            raise SkeletonError(f"{where}: hidden is {shown(self.hidden)}, expected true or false")
         object.__setattr__(self, "offset", offset)
         object.__setattr__(self, "rotations", rotations)
 
@@ -121,12 +125,12 @@ def _unit_axis(axis, where) -> Tuple[float, float, float]:
     """Return the axis as a unit vector; one that already is one is kept to the last bit."""
     if isinstance(axis, str):
         if axis not in AXES:
-            raise SkeletonError(f"{where}: axis is {axis!r}, expected x, y, z or a unit 3-vector")
+            raise SkeletonError(
+                f"{where}: axis is {shown(axis)}, expected x, y, z or a unit 3-vector"
+            )
         return AXES[axis]
-    try:
-        vector = tuple(check_finite(v, f"{where}: axis") for v in axis)
-    except TypeError:
-        raise SkeletonError(f"{where}: axis is {axis!r}, expected x, y, z or a 3-vector") from None
+    axis = check_sequence(axis, f"{where}: axis")
+    vector = tuple(check_finite(v, f"{where}: axis") for v in axis)
     if len(vector) != 3:
         raise SkeletonError(f"{where}: axis has {len(vector)} numbers, expected 3")
     norm = math.sqrt(sum(v * v for v in vector))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
+from typing import Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from gluon_dkpr.skeleton.checks import (
     check_finite,
     check_name,
     check_parameters,
+    check_sequence,
     check_tree,
+    shown,
 )
 from gluon_dkpr.skeleton.parts import Joint, Parameter
 from gluon_dkpr.types import Array
@@ -38,7 +40,8 @@ class Skeleton:
         position: names of the ``dim`` parameters of unit length that move the root, or ``()`` for
             an object whose root stays where it is.
         length_unit: ``"mm"``, ``"px"`` or another name, for reports.
-        left_right_pairs: pairs of names of visible joints that mirror each other.
+        left_right_pairs: pairs of names of visible joints that mirror each other, the left one
+            first.
 
     Raises:
         SkeletonError: for a bad definition; the message names the joint or the parameter.
@@ -53,17 +56,19 @@ class Skeleton:
     left_right_pairs: Tuple[Tuple[str, str], ...] = ()
 
     def __post_init__(self):
-        check_name(self.name, "skeleton")
-        check_name(self.length_unit, "length unit")
-        if self.dim not in (2, 3) or isinstance(self.dim, bool):
-            raise SkeletonError(f"skeleton '{self.name}': dim is {self.dim!r}, expected 2 or 3")
+        object.__setattr__(self, "name", check_name(self.name, "skeleton"))
+        object.__setattr__(self, "length_unit", check_name(self.length_unit, "length unit"))
+        where = f"skeleton '{self.name}'"
+        if type(self.dim) is not int or self.dim not in (2, 3):
+            raise SkeletonError(f"{where}: dim is {shown(self.dim)}, expected 2 or 3")
         for field, kind in (("parameters", Parameter), ("joints", Joint)):
-            items = tuple(getattr(self, field))
+            items = check_sequence(getattr(self, field), f"{where}: {field}")
             if not all(isinstance(item, kind) for item in items):
-                raise SkeletonError(f"skeleton '{self.name}': {field} must be {kind.__name__}s")
+                raise SkeletonError(f"{where}: {field} must be {kind.__name__}s")
             object.__setattr__(self, field, items)
-        object.__setattr__(self, "position", tuple(self.position))
-        pairs = tuple(tuple(pair) for pair in self.left_right_pairs)
+        object.__setattr__(self, "position", _names(self.position, "position"))
+        pairs = check_sequence(self.left_right_pairs, "left_right_pairs")
+        pairs = tuple(_names(pair, "left_right_pairs") for pair in pairs)
         object.__setattr__(self, "left_right_pairs", pairs)
         joints = tuple(self._with_origin(joint) for joint in self.joints)
         object.__setattr__(self, "joints", joints)
@@ -194,6 +199,71 @@ class Skeleton:
             parameters=tuple(parameters),
             length_unit=length_unit or self.length_unit,
         )
+
+    def with_bone_lengths(self, lengths: Union[Array, Mapping[str, float]]) -> Skeleton:
+        """Return the skeleton with bones of other lengths and the same directions.
+
+        A bone that passes hidden joints is stretched as a whole. Bounds of lengths stay.
+
+        Args:
+            lengths: in the skeleton's length unit, for every bone in the order of ``bones``, shape
+                (J-1,), or for some of them by the name of the child.
+
+        Raises:
+            SkeletonError: for another shape, an unknown child, a length that is not above 0, a
+                length for a bone that has none (it has no direction), or bones that share a part
+                between hidden joints and would stretch it differently.
+        """
+        factors = {}
+        for child, length in _lengths_by_child(self, lengths).items():
+            where = f"skeleton '{self.name}': length of the bone to '{child}'"
+            length = check_finite(length, where)
+            ancestor = next(a for a, c in self._bones if c == child)
+            rest = self._rest_length(ancestor, child)
+            if rest == 0 and length == 0:
+                continue
+            if rest == 0 or length <= 0:
+                expected = "0, as it has no direction" if rest == 0 else "above 0"
+                raise SkeletonError(f"{where} is {length}, expected {expected}")
+            _set_factors(self, factors, child, ancestor, length / rest)
+        joints = [
+            dataclasses.replace(j, offset=tuple(v * factors.get(j.name, 1.0) for v in j.offset))
+            for j in self.joints
+        ]
+        return dataclasses.replace(self, joints=tuple(joints))
+
+
+def _lengths_by_child(skeleton: Skeleton, lengths) -> Mapping[str, float]:
+    """Return all lengths by the name of the child; those of bones that are not named stay."""
+    children = [child for _, child in skeleton.bones]
+    where = f"skeleton '{skeleton.name}'"
+    if isinstance(lengths, Mapping):
+        for child in lengths:
+            if child not in children:
+                raise SkeletonError(f"{where}: no bone ends at {shown(child)}")
+        return {**dict(zip(children, skeleton.bone_lengths)), **lengths}
+    values = check_sequence(lengths, f"{where}: bone lengths")
+    if len(values) != len(children):
+        raise SkeletonError(f"{where}: {len(values)} bone lengths, expected {len(children)}")
+    return dict(zip(children, values))
+
+
+def _set_factors(skeleton: Skeleton, factors: dict, child: str, ancestor: str, factor: float):
+    """Note the factor of each offset on the way from a visible joint up to its visible ancestor."""
+    while child != ancestor:
+        joint = skeleton.joint(child)
+        if any(joint.offset):
+            known = factors.setdefault(child, factor)
+            if not math.isclose(known, factor, rel_tol=1e-9):
+                raise SkeletonError(
+                    f"hidden joint '{child}': its bones would stretch its offset by "
+                    f"{known:.6g} and by {factor:.6g}, expected the same"
+                )
+        child = joint.parent
+
+
+def _names(value, where: str) -> Tuple[str, ...]:
+    return tuple(check_name(name, where) for name in check_sequence(value, where))
 
 
 def _turn(vector: Sequence[float], axis, angle: float) -> Array:

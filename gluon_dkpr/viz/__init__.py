@@ -1,5 +1,6 @@
 """Plots and pictures. Works without MXNet and leaves matplotlib's global state alone."""
 
+from gluon_dkpr.viz.complexity import plot_complexity
 from gluon_dkpr.viz.curve import plot_curve
 from gluon_dkpr.viz.overlay import draw_pose
 from gluon_dkpr.viz.sheet import sample_sheet
@@ -12,6 +13,7 @@ __all__ = [
     "PictureError",
     "draw_pose",
     "draw_pose3d",
+    "plot_complexity",
     "plot_curve",
     "sample_sheet",
 ]

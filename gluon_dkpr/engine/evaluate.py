@@ -1,0 +1,193 @@
+"""Predicting a data set and measuring the prediction."""
+
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+import numpy as np
+
+from gluon_dkpr.backend import mx
+from gluon_dkpr.data import BatchLoader, RecordDataset, to_network_input
+from gluon_dkpr.errors import DkprError
+from gluon_dkpr.geometry import angles_from_joints
+from gluon_dkpr.metrics import PoseReport, evaluate_poses
+from gluon_dkpr.model_zoo import Pose, PoseNet
+from gluon_dkpr.skeleton import Skeleton
+from gluon_dkpr.types import Array, Tensor
+
+BATCH_SIZE = 64
+
+
+class EvaluationError(DkprError, ValueError):
+    """Images or a data set do not fit the network."""
+
+
+class ImagePredictor:
+    """What networks and exported graphs have in common: from images to poses.
+
+    Args:
+        skeleton: whose poses are predicted; lengths are in its unit.
+        method: ``"kinematic"``, ``"direct"`` or ``"parameter"``.
+        image_shape: (H, W, C) of the images it takes, ``None`` if it is not known.
+        ctx: device.
+    """
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        method: str,
+        image_shape: Optional[Tuple[int, int, int]],
+        ctx: mx.Context,
+    ):
+        self.skeleton, self.method, self.ctx = skeleton, method, ctx
+        self.image_shape = None if image_shape is None else tuple(image_shape)
+
+    def __call__(self, images: Tensor) -> Pose:
+        """Return the poses in images (B, C, H, W), float32, 0 to 1, as NDArrays."""
+        raise NotImplementedError
+
+    def predict(self, images: Array) -> Pose:
+        """Return the poses in images.
+
+        Args:
+            images: uint8, shape (B, H, W, C), in the order red, green, blue.
+
+        Returns:
+            NumPy arrays, float64: joints (B, J, D) in the skeleton's unit and frame and motion
+            (B, P), ``None`` for direct joint.
+
+        Raises:
+            EvaluationError: for images of another shape or type.
+        """
+        images = np.asarray(images)
+        expected = "(B, H, W, C)"
+        if self.image_shape is not None:
+            expected = "(B, {}, {}, {})".format(*self.image_shape)
+        fits = images.ndim == 4 and self.image_shape in (None, images.shape[1:])
+        if images.dtype != np.uint8 or not fits or not len(images):
+            raise EvaluationError(
+                f"images are {images.dtype} {images.shape}, expected uint8 {expected}"
+            )
+        pose = self(mx.nd.array(to_network_input(images), ctx=self.ctx, dtype="float32"))
+        return Pose(*(None if a is None else a.asnumpy().astype(np.float64) for a in pose))
+
+
+class NetworkPredictor(ImagePredictor):
+    """Predicts with a live network, on its first device; always with its latest parameters.
+
+    Args:
+        net: initialised.
+        image_shape: (H, W, C), if it is to be checked.
+    """
+
+    def __init__(self, net: PoseNet, image_shape: Optional[Tuple[int, int, int]] = None):
+        ctx = net.output.weight.list_ctx()[0]
+        super().__init__(net.skeleton, net.method, image_shape, ctx)
+        self._net = net
+
+    def __call__(self, images: Tensor) -> Pose:
+        """Return the poses in images (B, C, H, W), float32, 0 to 1, as NDArrays."""
+        return self._net.predict_pose(images)
+
+
+def predict_dataset(
+    predictor: ImagePredictor, dataset: RecordDataset, batch_size: int = BATCH_SIZE
+) -> Pose:
+    """Return the poses in all images of a data set, in the order of its keys.
+
+    Returns:
+        As :meth:`ImagePredictor.predict`, for all N samples.
+
+    Raises:
+        EvaluationError: if the data set shows another object or images of another shape.
+        RecordError: for a damaged record.
+    """
+    _check_fits(predictor, dataset)
+    # Decoded ahead of the network; nothing is kept, as every image is needed once.
+    loader = BatchLoader(dataset, batch_size, shuffle=False, cache="never")
+    poses = [predictor.predict(batch.images) for batch in loader.epoch(0)]
+    joints, motions = zip(*poses)
+    return Pose(np.concatenate(joints), None if motions[0] is None else np.concatenate(motions))
+
+
+def evaluate(
+    predictor: ImagePredictor, dataset: RecordDataset, batch_size: int = BATCH_SIZE
+) -> PoseReport:
+    """Measure a network on a data set.
+
+    Direct joint predicts no angles: in two dimensions they are recovered from its joints by
+    trigonometry, as in the paper's section 4.1. In three there is no closed form, so it gets no
+    angle error.
+
+    Raises:
+        EvaluationError: if the data set shows another object or images of another shape, or the
+            network's output is not finite.
+        RecordError: for a damaged record.
+    """
+    pose = predict_dataset(predictor, dataset, batch_size)
+    for name, values in pose._asdict().items():
+        if values is not None and not np.isfinite(values).all():
+            key = dataset.keys[~np.isfinite(values.reshape(len(values), -1)).all(axis=1)][0]
+            raise EvaluationError(
+                f"{dataset.path}: the network's {name} of record {key} are not finite numbers"
+            )
+    labels = dataset.read_labels(dataset.keys)
+    motion_true, motion = labels.get("motion"), motion_of(predictor.skeleton, pose)
+    if motion_true is None or motion is None:
+        motion_true = motion = None
+    return evaluate_poses(predictor.skeleton, labels["joints"], pose.joints, motion_true, motion)
+
+
+def motion_of(skeleton: Skeleton, pose: Pose) -> Optional[Array]:
+    """Return the motion (B, P) of predicted poses, from their joints where there is no other.
+
+    Args:
+        skeleton: the object.
+        pose: NumPy arrays, as :meth:`ImagePredictor.predict` returns.
+
+    Returns:
+        ``None`` for joints alone in three dimensions.
+    """
+    if pose.motion is None and skeleton.dim == 2:
+        return angles_from_joints(skeleton, pose.joints)
+    return pose.motion
+
+
+def _check_fits(predictor: ImagePredictor, dataset: RecordDataset) -> None:
+    """Raise EvaluationError unless object, unit and image shape are those of the predictor."""
+    ours, theirs = predictor.skeleton, dataset.skeleton
+    for what in ("joint_names", "parameter_names", "dim", "length_unit"):
+        if getattr(ours, what) != getattr(theirs, what):
+            raise EvaluationError(
+                f"{dataset.path}: shows skeleton '{theirs.name}', expected '{ours.name}' of the "
+                f"model; {what} differ"
+            )
+    shape = predictor.image_shape
+    if shape is not None and tuple(dataset.image_shape) != shape:
+        raise EvaluationError(
+            f"{dataset.path}: images of shape {dataset.image_shape}, expected {shape} (H, W, C)"
+        )
+
+
+def report_table(report: PoseReport, model: str, dataset: RecordDataset) -> str:
+    """Return a report as lines for a terminal.
+
+    Args:
+        report: the numbers.
+        model: what was measured.
+        dataset: on what.
+    """
+    unit = report["unit"]
+    rows = [
+        ("model", model),
+        ("data", f"{dataset.path}, split '{dataset.split}', {report['n']} images"),
+        ("mean joint error", f"{report['joint_error']:.3f} {unit}"),
+        ("mean angle error", "none"),
+        (
+            "bone length deviation",
+            f"{report['bone_length_std']:.4f} {unit} ({report['bone_length_std_percent']:.2f} %)",
+        ),
+    ]
+    if report["angle_error_deg"] is not None:
+        rows[3] = ("mean angle error", f"{report['angle_error_deg']:.3f} deg")
+    return "\n".join(f"{name:24s}{value}" for name, value in rows)

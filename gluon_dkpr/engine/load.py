@@ -1,0 +1,92 @@
+"""From what a user names to what predicts poses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Optional, Tuple
+
+from gluon_dkpr.backend import mx
+from gluon_dkpr.config import Config, get_preset, load_config
+from gluon_dkpr.data import RecordDataset, read_info
+from gluon_dkpr.engine.checkpoint import KINDS, load_run
+from gluon_dkpr.engine.datasets import open_datasets
+from gluon_dkpr.engine.evaluate import ImagePredictor, NetworkPredictor
+from gluon_dkpr.engine.export import ExportError, find_export, load_export
+from gluon_dkpr.skeleton import planar
+from gluon_dkpr.skeleton.planar import IMAGE_SIZE_PX, LEVELS
+
+
+def load_predictor(path, kind: str = "best", ctx: Optional[mx.Context] = None) -> ImagePredictor:
+    """Return what predicts poses: a trained network or an exported graph.
+
+    Args:
+        path: a run folder, the .params of a checkpoint in one, or an export as
+            :func:`load_export` takes it.
+        kind: checkpoint of a run folder, ``"best"`` or ``"last"``.
+        ctx: device, the CPU by default.
+
+    Raises:
+        DkprError: if it is neither, or a file is missing or damaged; names the file.
+    """
+    run = find_run(path, kind)
+    if run is None:
+        if find_export(path) is None:
+            what = "no run folder, checkpoint or export" if os.path.exists(path) else "not there"
+            raise ExportError(f"{path}: {what}; expected what tools/train.py or export.py wrote")
+        return load_export(path, ctx)
+    folder, kind = run
+    net = load_run(folder, kind, ctx)
+    return NetworkPredictor(net, run_image_shape(load_config(folder / "config.yaml")))
+
+
+def find_run(path, kind: str = "best") -> Optional[Tuple[Path, str]]:
+    """Return run folder and checkpoint that ``path`` names, ``None`` if it names none."""
+    path = Path(path)
+    if path.is_file() and path.suffix == ".params" and path.stem in KINDS:
+        path, kind = path.parent.parent, path.stem
+    return (path, kind) if (path / "config.yaml").is_file() else None
+
+
+def run_image_shape(config: Config) -> Tuple[int, int, int]:
+    """Return (H, W, C) of the images that the network of a run takes.
+
+    Raises:
+        RecordError: if the data set that tells it is missing.
+    """
+    if config.model.backbone == "toy_cnn" or not config.data.record:
+        return IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1
+    return read_info(config.data.record).image.shape
+
+
+def open_split(
+    model, predictor: ImagePredictor, record: Optional[str], split: str
+) -> RecordDataset:
+    """Return the data set on which a model is measured.
+
+    Args:
+        model: what :func:`load_predictor` was given.
+        predictor: what it returned.
+        record: NAME of the data set; without it the run's own, or for an export of a toy network
+            the default toy set of its level, made if it is missing.
+        split: its name.
+
+    Raises:
+        RecordError: if the data set is missing or damaged, or has no such split.
+        ExportError: for an export without ``record`` that is not a toy's.
+    """
+    if record:
+        return RecordDataset(record, split)
+    run = find_run(model)
+    if run is not None:
+        config = load_config(run[0] / "config.yaml")
+    else:
+        levels = [level for level in LEVELS if planar(level) == predictor.skeleton]
+        if not levels:
+            raise ExportError(
+                f"{model}: an export of '{predictor.skeleton.name}' has no data set of its own, "
+                "expected --data NAME"
+            )
+        config = get_preset(f"toy{levels[0]}")
+    train, test = open_datasets(config)
+    return test if split == test.split else RecordDataset(train.path, split)

@@ -1,0 +1,132 @@
+"""Picture files of any size and kind, and what becomes of them before a network sees them."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from pathlib import Path
+from typing import Tuple
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps
+
+from gluon_dkpr.errors import DkprError
+from gluon_dkpr.geometry import Crop
+from gluon_dkpr.types import Array
+
+FORMATS = ("PNG", "JPEG")
+# A file of a few kilobytes can claim to hold more than memory does.
+MAX_PIXELS = 64_000_000
+MAX_SIDE_PX = 16_384
+# Half of white.
+WHITE_FROM = 127.5
+# The lines of a toy picture cover 1 to 3 % of it. Beyond this it is not white on black.
+MAX_WHITE = 0.5
+# ITU-R BT.601, the weights of every "to grey" in the project's libraries.
+_LUMA = (0.299, 0.587, 0.114)
+
+
+class PictureFileError(DkprError, ValueError):
+    """A file cannot be used as a picture."""
+
+
+def read_picture(path) -> Array:
+    """Return a PNG or JPEG as it is seen.
+
+    Grey, colours, palettes, one to sixteen bits. Transparent parts are laid over black, and a
+    photo that a camera marked as turned is turned.
+
+    Returns:
+        uint8, shape (H, W, 3), red, green, blue.
+
+    Raises:
+        PictureFileError: if it is missing, damaged, too large or of another format; names the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "not a file" if path.exists() else "no such file"
+        raise PictureFileError(f"{path}: {what}, expected a PNG or JPEG picture")
+    try:
+        with _strict_pillow(), Image.open(path, formats=FORMATS) as image:
+            _check_size(path, image.size)
+            return _rgb(ImageOps.exif_transpose(image))
+    except PictureFileError:
+        raise
+    except Image.UnidentifiedImageError:
+        raise PictureFileError(f"{path}: neither PNG nor JPEG") from None
+    except Exception as error:  # decoders raise whatever they stumble over in a damaged file
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PictureFileError(f"{path}: damaged or not readable: {reason:.120}") from None
+
+
+def to_network_image(picture: Array, image_shape: Tuple[int, int, int]) -> Tuple[Array, Crop]:
+    """Return what a network sees of a picture, and where that lies in it.
+
+    The smallest square around the picture, padded with black and resized. For one channel, the
+    toy's, it becomes grey and then black or white, from half of white on.
+
+    Args:
+        picture: uint8, shape (H, W, 3), red, green, blue.
+        image_shape: (S, S, C) of the network's images.
+
+    Returns:
+        uint8 image of this shape, and the crop that takes points there and back.
+
+    Raises:
+        PictureFileError: for a network whose images are not square, or a toy picture that is empty
+            or mostly white.
+    """
+    height, width, channels = image_shape
+    if height != width or channels not in (1, 3):
+        raise PictureFileError(f"the network takes {image_shape}, expected (S, S, 1) or (S, S, 3)")
+    crop = Crop.whole(*picture.shape[:2], height)
+    if channels == 3:
+        return crop.apply(picture), crop
+    # The crop is linear, so it may come before the grey, of fewer pixels.
+    grey = crop.apply(picture) @ np.array(_LUMA)
+    white = grey[..., None] >= WHITE_FROM
+    if not white.any():
+        raise PictureFileError(
+            f"nothing in it is white at {width} x {height} px; expected white lines on black, "
+            f"{3 / width:.0%} of the picture wide"
+        )
+    if white.mean() > MAX_WHITE:
+        raise PictureFileError(f"{white.mean():.0%} of it is white, expected white lines on black")
+    return white.astype(np.uint8) * 255, crop
+
+
+@contextlib.contextmanager
+def _strict_pillow():
+    """Let Pillow refuse half a file, which GluonCV turns off for the whole process, and be quiet.
+
+    Its warning about size comes at its own limit; ours is checked besides.
+    """
+    tolerant = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = tolerant
+
+
+def _check_size(path: Path, size: Tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS or max(size) > MAX_SIDE_PX:
+        raise PictureFileError(
+            f"{path}: {width} x {height} px, expected at most {MAX_PIXELS} px and "
+            f"{MAX_SIDE_PX} px each way"
+        )
+
+
+def _rgb(image: Image.Image) -> Array:
+    """Return a decoded picture as uint8 (H, W, 3)."""
+    if image.mode.startswith("I"):
+        # 16-bit grey. convert() would cut it off at 255.
+        grey = np.asarray(image).astype(np.int64) >> 8
+        return np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    return np.array(image.convert("RGB"))

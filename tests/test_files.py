@@ -1,0 +1,92 @@
+"""A file is written whole or not at all."""
+
+import os
+import stat
+
+import pytest
+
+from gluon_dkpr.files import atomic_path, atomic_write
+
+
+class StopError(Exception):
+    """What interrupts a writer in these tests."""
+
+
+@pytest.mark.parametrize(
+    "mode, content, stored",
+    [("w", "grüße\n", "grüße\n".encode()), ("wb", b"\x00\xff", b"\x00\xff")],
+)
+def test_writes_text_in_utf8_and_bytes(tmp_path, mode, content, stored):
+    path = tmp_path / "result.json"
+    for target in (path, str(path)):
+        with atomic_write(target, mode) as file:
+            file.write(content)
+        assert path.read_bytes() == stored
+    assert os.listdir(tmp_path) == ["result.json"]
+
+
+def test_nobody_sees_half_of_it(tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text("old")
+    with atomic_write(path) as file:
+        file.write("new")
+        file.flush()
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [StopError, KeyboardInterrupt])
+@pytest.mark.parametrize("before", [None, "old"])
+def test_failure_leaves_things_as_they_were(tmp_path, before, error):
+    path = tmp_path / "result.json"
+    if before is not None:
+        path.write_text(before)
+    with pytest.raises(error), atomic_write(path) as file:
+        file.write("half")
+        raise error
+    assert os.listdir(tmp_path) == ([] if before is None else ["result.json"])
+    if before is not None:
+        assert path.read_text() == before
+
+
+def test_writer_may_remove_its_file(tmp_path):
+    """A writer that gives up by itself is reported as that, not as a failed clean-up."""
+    with pytest.raises(StopError), atomic_path(tmp_path / "a.png") as temporary:
+        temporary.unlink()
+        raise StopError
+    assert os.listdir(tmp_path) == []
+
+
+def test_temporary_name_is_hidden_beside_it_and_keeps_the_suffix(tmp_path):
+    path = tmp_path / "curve.png"
+    with atomic_path(path) as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".png"
+        assert temporary.name.startswith(".curve")
+        temporary.write_bytes(b"picture")
+    assert path.read_bytes() == b"picture"
+
+
+@pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_permissions_follow_the_umask(tmp_path, umask, mode):
+    """Not the 0600 of temporary files, which would lock out the colleagues."""
+    before = os.umask(umask)
+    try:
+        with atomic_write(tmp_path / "shared.json") as file:
+            file.write("{}")
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "shared.json").stat().st_mode) == mode
+
+
+def test_missing_folder_is_an_os_error(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "none" / "result.json"):
+        pytest.fail("the block must not run")
+
+
+def test_folder_of_that_name_stays(tmp_path):
+    (tmp_path / "result.json").mkdir()
+    with pytest.raises(OSError), atomic_write(tmp_path / "result.json") as file:
+        file.write("{}")
+    assert os.listdir(tmp_path) == ["result.json"]

@@ -192,7 +192,7 @@ BAD = {
     "bad json": ("a.json", text("{}"), (), "schema is None"),
     "suffix": ("a.txt", text(""), (), "suffix is '.txt', expected .npz, .npy, .csv, .bvh, .json"),
     "missing": ("a.npy", lambda p: None, (), "cannot be read: No such file"),
-    "skeleton": ("a.npy", text(""), ("--skeleton", "none.yaml"), "no skeleton 'none.yaml': neither a file nor one of"),
+    "skeleton": ("a.npy", text(""), ("--skeleton", "none.yaml"), "no skeleton 'none.yaml'"),
     "weights": (
         "a.npy",
         lambda p: np.save(p, np.zeros((1, 17, 3))),

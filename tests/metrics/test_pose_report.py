@@ -72,7 +72,7 @@ class TestAngleError:
 
     def test_a_skeleton_without_angles_is_refused(self):
         point = Skeleton(
-            "point", 2, (Parameter("x", "length"), Parameter("y", "length")), (Joint("root"),), "xy"
+            "point", 2, [Parameter(name, "length") for name in "xy"], [Joint("root")], ("x", "y")
         )
         with pytest.raises(MetricError, match="'point' has no parameter in radians"):
             angle_error([[0, 0]], [[1, 1]], point)

@@ -1,0 +1,1 @@
+"""Benchmarks: one module each, over one harness. ``tools/benchmark.py`` is their command line."""

@@ -1,0 +1,119 @@
+"""What every benchmark shares: fair timing in pairs, statistics, a table, a result file."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, List, Sequence
+
+import numpy as np
+
+from gluon_dkpr.backend import versions
+from gluon_dkpr.errors import DkprError
+from gluon_dkpr.files import atomic_write
+
+ROUNDS = 21
+#: More waiting processes than this per core and the numbers say more about them than about us.
+BUSY_LOAD = 0.25
+
+
+class BenchmarkError(DkprError):
+    """A benchmark cannot run, or what it compares does not compute the same."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Something to be timed.
+
+    Args:
+        name: as the table calls it.
+        time: takes a number of calls, makes them, and returns the seconds of one.
+    """
+
+    name: str
+    time: Callable[[int], float]
+
+
+def interleave(contestants: Sequence[Contestant], seconds: float) -> Dict[str, List[float]]:
+    """Time all contestants in turn, so that whatever else the machine does meets all alike.
+
+    Each round (A B A B ...) begins with untimed calls, which bring back the caches that the others
+    have taken. Only one contestant computes at any time.
+
+    Args:
+        contestants: the first one is ours.
+        seconds: roughly the timed seconds of each.
+
+    Returns:
+        Seconds of one call, ``ROUNDS`` numbers for each name.
+    """
+    calls = {}
+    for contestant in contestants:
+        contestant.time(2)  # whatever is built on first use
+        once = min(contestant.time(2) for _ in range(3))
+        calls[contestant.name] = max(1, round(seconds / ROUNDS / once))
+    samples: Dict[str, List[float]] = {contestant.name: [] for contestant in contestants}
+    for _ in range(ROUNDS):
+        for contestant in contestants:
+            contestant.time(max(1, calls[contestant.name] // 5))
+            samples[contestant.name].append(contestant.time(calls[contestant.name]))
+    return samples
+
+
+def spread(samples: Sequence[float]) -> Dict[str, float]:
+    """Return median, minimum and quartiles."""
+    low, median, high = np.percentile(samples, [25, 50, 75])
+    return {"median": median, "min": min(samples), "quartile1": low, "quartile3": high}
+
+
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Dict[str, float]:
+    """Return the spread of theirs / ours, each round with its neighbour: above 1 we are faster."""
+    return spread(np.array(theirs) / np.array(ours))
+
+
+def machine() -> dict:
+    """Return the machine and how busy it is."""
+    found = versions()
+    return {
+        "cpu": found["cpu"],
+        "cores": found["cores"],
+        "platform": found["platform"],
+        "load_before": list(os.getloadavg()),
+    }
+
+
+def warn_if_busy(found: dict) -> None:
+    """Say on standard error when other processes will disturb the measurement."""
+    load = found["load_before"][0]
+    if load > BUSY_LOAD * found["cores"]:
+        cores = found["cores"]
+        print(
+            f"the machine is busy (load {load:.2f} on {cores} cores): expect noise", file=sys.stderr
+        )
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table; the first row is its head, the first column reads from the left."""
+    marks = ["---", *["---:"] * (len(rows[0]) - 1)]
+    lines = [" | ".join(row) for row in (rows[0], marks, *rows[1:])]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def write_result(out: Path, result: dict, page: str) -> List[Path]:
+    """Write the numbers as JSON and the page for readers beside it; return both paths."""
+    found = versions()
+    result = {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "versions": {key: found[key] for key in found if key not in ("cpu", "cores", "platform")},
+        **result,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    paths = [out, out.with_suffix(".md")]
+    for path, text in zip(paths, (json.dumps(result, indent=2, allow_nan=False) + "\n", page)):
+        with atomic_write(path) as file:
+            file.write(text)
+    return paths

@@ -1,0 +1,224 @@
+"""The kinematic layer against pytorch_kinematics: forward and backward, in one run."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence
+
+import numpy as np
+
+from gluon_dkpr.backend import mx
+from gluon_dkpr.engine.benchmark import harness
+from gluon_dkpr.engine.benchmark.harness import BenchmarkError, Contestant
+from gluon_dkpr.engine.benchmark.peer import PeerProcess, make_environment
+from gluon_dkpr.engine.benchmark.urdf import skeleton_to_urdf
+from gluon_dkpr.nn import KinematicLayer
+from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, human36m
+from gluon_dkpr.types import Array
+
+BATCHES = (1, 52, 4096)  # one picture, the paper's batch, a fit to many frames
+OURS = "KinematicLayer"
+#: Mode of the peer's program -> name in the table.
+PEER_MODES = {
+    "eager": "pytorch_kinematics, eager",
+    "tensor": "pytorch_kinematics, tensor",
+    "compiled": "pytorch_kinematics, compiled",
+}
+#: Both work in float32; relative to the largest number of either.
+AGREEMENT = 1e-4
+PEER_PROGRAM = Path(__file__).with_name("peer_kinematics.py")
+
+
+def human_of_24_turns() -> Skeleton:
+    """Return the human body with its pelvis at the origin, which is what URDF can say."""
+    human = human36m()
+    angles = tuple(p for p in human.parameters if p.unit == "radian")
+    return dataclasses.replace(human, name="human", position=(), parameters=angles)
+
+
+def chain(count: int) -> Skeleton:
+    """Return ``count`` bones in a row, a rotation at the start of each, axes in turn."""
+    names = [f"turn{i}" for i in range(count)]
+    joints = [Joint("joint0", None, (), (Rotation("z", names[0]),))]
+    for i in range(1, count + 1):
+        turns = (Rotation("zxy"[i % 3], names[i]),) if i < count else ()
+        joints.append(Joint(f"joint{i}", f"joint{i - 1}", (0.0, 10.0, 5.0), turns))
+    return Skeleton(f"chain of {count}", 3, tuple(map(Parameter, names)), tuple(joints))
+
+
+def our_layer(skeleton: Skeleton) -> KinematicLayer:
+    """Return the layer as a training loop would use it."""
+    layer = KinematicLayer(skeleton)
+    layer.hybridize(static_alloc=True)
+    return layer
+
+
+def our_step(layer: KinematicLayer, motion: Array, weight: Array) -> Callable:
+    """Return a function of no arguments: joints, and the gradient of sum(weight * joints)."""
+    data, head = mx.nd.array(motion), mx.nd.array(weight)
+    data.attach_grad()
+
+    def step():
+        with mx.autograd.record():
+            joints = layer(data)
+        joints.backward(head)
+        data.grad.wait_to_read()
+        return joints, data.grad
+
+    return step
+
+
+def our_contestant(layer: KinematicLayer, batch: int, seed: int) -> Contestant:
+    """Return our side of a race at a batch size."""
+    skeleton = layer.skeleton
+    random = np.random.RandomState(seed)
+    motion = random.normal(size=(batch, skeleton.num_parameters))
+    step = our_step(layer, motion, random.normal(size=(batch, skeleton.num_joints, 3)))
+
+    def timed(calls: int) -> float:
+        begin = time.perf_counter()
+        for _ in range(calls):
+            step()
+        return (time.perf_counter() - begin) / calls
+
+    return Contestant(OURS, timed)
+
+
+def peer_contestant(peer: PeerProcess, case: str, mode: str, batch: int, seed: int) -> Contestant:
+    """Return the peer's side of it."""
+
+    def timed(calls: int) -> float:
+        return peer.ask("time", case=case, mode=mode, batch=batch, calls=calls, seed=seed)
+
+    return Contestant(PEER_MODES[mode], timed)
+
+
+def check_agreement(layer: KinematicLayer, peer: PeerProcess, mode: str, seed: int) -> None:
+    """Check that joints and gradients are the same.
+
+    Raises:
+        BenchmarkError: when they are not: the times would compare different things.
+    """
+    skeleton = layer.skeleton
+    random = np.random.RandomState(seed)
+    motion = random.uniform(-np.pi, np.pi, (8, skeleton.num_parameters))
+    weight = random.normal(size=(8, skeleton.num_joints, 3))
+    joints, gradient = our_step(layer, motion, weight)()
+    theirs = peer.ask(
+        "joints", case=skeleton.name, mode=mode, motion=motion.tolist(), weight=weight.tolist()
+    )
+    for name, ours in (("joints", joints.asnumpy()), ("gradient", gradient.asnumpy())):
+        found = np.array(theirs[name])
+        difference = np.abs(found - ours).max() / np.abs(ours).max()
+        if not difference <= AGREEMENT:
+            raise BenchmarkError(
+                f"{skeleton.name}: {name} of {PEER_MODES[mode]} differ from ours by "
+                f"{difference:.1e}, expected at most {AGREEMENT:.0e}"
+            )
+
+
+def race(
+    skeleton: Skeleton, peer: PeerProcess, modes: Sequence[str], seconds: float, seed: int
+) -> List[dict]:
+    """Time one skeleton at every batch size."""
+    layer = our_layer(skeleton)
+    urdf, links = skeleton_to_urdf(skeleton)
+    parameters = list(skeleton.parameter_names)
+    peer.ask("build", case=skeleton.name, urdf=urdf, links=links, parameters=parameters)
+    for mode in modes:
+        check_agreement(layer, peer, mode, seed)
+    results = []
+    for batch in BATCHES:
+        theirs = [peer_contestant(peer, skeleton.name, mode, batch, seed) for mode in modes]
+        samples = harness.interleave([our_contestant(layer, batch, seed), *theirs], seconds)
+        ours = samples[OURS]
+        results.append(
+            {
+                "skeleton": skeleton.name,
+                "batch": batch,
+                "seconds": {name: harness.spread(times) for name, times in samples.items()},
+                "ratio": {
+                    name: harness.ratios(ours, times)
+                    for name, times in samples.items()
+                    if name != OURS
+                },
+            }
+        )
+    return results
+
+
+def page(result: dict) -> str:
+    """Return the result as a page in Markdown."""
+    names = list(result["races"][0]["seconds"])
+    head = ["skeleton, batch", *[f"{name}, ms" for name in names]]
+    rows = [[*head, *[f"ratio to {name.split(', ')[1]}" for name in names[1:]]]]
+    for found in result["races"]:
+        times = [_cell(found["seconds"][name], 1e3) for name in names]
+        faster = [_cell(found["ratio"][name], 1.0) for name in names[1:]]
+        rows.append([f"{found['skeleton']}, {found['batch']}", *times, *faster])
+    machine, peer = result["machine"], result["peer_versions"]
+    return f"""# Kinematic layer against pytorch_kinematics
+
+Forward and backward of all joints, float32. Median (quartiles) of {harness.ROUNDS} rounds; the
+rounds of all columns take turns in one run, and a ratio is that of two neighbours. *Eager* is the
+peer's documented `forward_kinematics` with the positions of all links stacked; *tensor* is its
+`forward_kinematics_tensor`, without one object per link. Joints and gradients were found equal to
+{AGREEMENT:.0e} before.
+
+{harness.markdown_table(rows)}
+
+{machine["cpu"]}, {machine["cores"]} cores, {result["threads"]} threads each; load before the run
+{machine["load_before"][0]:.2f}. pytorch_kinematics {peer["pytorch_kinematics"]}, torch
+{peer["torch"]}. Made by `{result["command"]}`.
+"""
+
+
+def _cell(spread: Dict[str, float], factor: float) -> str:
+    low, median, high = (spread[key] * factor for key in ("quartile1", "median", "quartile3"))
+    return f"{median:.3g} ({low:.3g}–{high:.3g})"
+
+
+def run(
+    out: Path,
+    command: str,
+    seconds: float,
+    threads: int,
+    seed: int,
+    compiled: bool,
+    peer_python: Optional[str],
+    root: Path,
+) -> str:
+    """Measure, write ``out`` and the page beside it; return the page.
+
+    Args:
+        out: the JSON file.
+        command: what made it, for whoever wants to make it again.
+        seconds: timed seconds of each column at each row.
+        threads: of the peer; ours are set by OMP_NUM_THREADS before MXNet is imported.
+        seed: of the poses.
+        compiled: whether to time the peer through torch.compile, too.
+        peer_python: a Python that has the peer's packages; ``None``: one is made in ``root``.
+        root: folder of the repository.
+    """
+    machine = harness.machine()
+    harness.warn_if_busy(machine)
+    python = peer_python or make_environment(root / ".peers", root / "requirements" / "peers.txt")
+    modes = list(PEER_MODES) if compiled else ["eager", "tensor"]
+    with PeerProcess(python, PEER_PROGRAM, str(threads)) as peer:
+        peer_versions = peer.ask("versions")
+        races = []
+        for skeleton in (human_of_24_turns(), chain(64)):
+            races += race(skeleton, peer, modes, seconds, seed)
+    result = {
+        "command": command,
+        "seed": seed,
+        "threads": threads,
+        "machine": machine,
+        "peer_versions": peer_versions,
+        "races": races,
+    }
+    text = page(result)
+    harness.write_result(out, result, text)
+    return text

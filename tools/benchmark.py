@@ -1,0 +1,65 @@
+#!/usr/bin/env python
+"""Measure how fast it is, beside others: `python tools/benchmark.py kinematics`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Optional, Sequence
+
+from gluon_dkpr.cli import Parser, run
+
+ROOT = Path(__file__).resolve().parent.parent
+#: Module of gluon_dkpr.engine.benchmark -> what it measures.
+BENCHMARKS = {
+    "kinematics": "the kinematic layer against pytorch_kinematics, forward and backward",
+}
+
+
+def parse(arguments: Optional[Sequence[str]]):
+    """Read the command line."""
+    parser = Parser(description=__doc__)
+    commands = parser.add_subparsers(dest="benchmark", metavar="BENCHMARK", required=True)
+    for name, what in BENCHMARKS.items():
+        command = commands.add_parser(name, help=what, description=f"Measure {what}.")
+        out = f"docs/results/benchmark-{name}.json"
+        add = command.add_argument
+        add("--out", metavar="FILE", default=out, help="numbers; a page .md comes beside them")
+        add("--seconds", type=float, default=4.0, help="timed seconds of each number")
+        add("--threads", type=int, default=2, help="of each contestant")
+        add("--seed", type=int, default=0, help="of the inputs")
+        if name == "kinematics":
+            add("--compiled", action="store_true", help="time the peer's torch.compile mode too")
+            add(
+                "--peer-python",
+                metavar="PATH",
+                help="a Python with requirements/peers.txt (default: .peers/, made if missing)",
+            )
+    args = parser.parse_args(arguments)
+    if not 0 < args.seconds < float("inf") or args.threads < 1:
+        parser.error("--seconds and --threads must be above 0")
+    if args.out.endswith(".md") or Path(args.out).is_dir():
+        parser.error(f"--out {args.out}: expected the name of a JSON file")
+    return args
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    """Run the benchmark that the command line names."""
+    args = parse(arguments)
+    # Read when MXNet or the peer's torch is loaded, so before either.
+    os.environ["OMP_NUM_THREADS"] = str(args.threads)
+    module = importlib.import_module(f"gluon_dkpr.engine.benchmark.{args.benchmark}")
+
+    command = f"python tools/benchmark.py {args.benchmark} --seconds {args.seconds:g}"
+    command += f" --threads {args.threads} --seed {args.seed}"
+    options = {}
+    if args.benchmark == "kinematics":
+        command += " --compiled" if args.compiled else ""
+        options = {"compiled": args.compiled, "peer_python": args.peer_python, "root": ROOT}
+    page = module.run(Path(args.out), command, args.seconds, args.threads, args.seed, **options)
+    print(page)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Module of gluon_dkpr.engine.benchmark -> what it measures.
 BENCHMARKS = {
     "kinematics": "the kinematic layer against pytorch_kinematics, forward and backward",
+    "fit": "fit_model against SciPy's least squares and gradient descent, on motion capture",
 }
 
 

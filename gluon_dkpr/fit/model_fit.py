@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Optional
 
@@ -20,8 +18,9 @@ from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
 
 SCALES = ("fixed", "estimate")
-# Frames of one task of a thread; with fewer than the smallest a thread would not pay.
-LARGEST_CHUNK, SMALLEST_CHUNK = 4096, 128
+# Frames at a time, which bounds the memory. (Chunks in two threads were slower than in one: the
+# steps are many and short, and NumPy holds the interpreter's lock between them.)
+CHUNK = 2048
 # Bones of no length have no direction.
 LEAST_SCALE = 1e-6
 
@@ -58,14 +57,13 @@ def fit_model(
     bounds: bool = True,
     solver: str = "lm",
     sequence: bool = False,
-    threads: Optional[int] = None,
 ) -> FitResult:
     """Return the motion parameters whose joints are nearest to the given ones.
 
     Minimises Eq. 3 of the paper, half the (weighted) sum of squared distances, for every frame.
     The start is a closed-form pass over the joints from the root outwards; the few frames that end
     far off are started again from other poses. The result of a frame does not depend on the other
-    frames, unless ``sequence`` is set, nor on the number of threads.
+    frames, unless ``sequence`` is set.
 
     Where several motions give the same joints, the one nearest to a reference is returned: to the
     previous frame in a sequence, else to ``init``, else to 0 (or the bound next to it). This holds
@@ -90,7 +88,6 @@ def fit_model(
             and joints had the residual as noise. Joints that the skeleton meets exactly it leaves
             where they are; where they do not tell (the roll of a nearly straight arm, the pitch
             of the pelvis when the spine does not bend sideways) the angle stays.
-        threads: at most so many; as many as there are processors if not given.
 
     Raises:
         FitError: for a wrong shape or choice, an infinite number, a negative weight.
@@ -108,7 +105,7 @@ def fit_model(
     frames = np.flatnonzero((weights > 0).any(0))
     if start is not None:
         start = start[:, frames]
-    fit = _Fit(skeleton, bounds, solver, _workers(threads))
+    fit = _Fit(skeleton, bounds, solver)
     wanted, counted = target[..., frames], weights[:, frames]
     sizes = np.where(np.isfinite(sizes), sizes, 1.0)[frames]
     if scale == "fixed":
@@ -120,20 +117,17 @@ def fit_model(
         solution.unknowns = solution.unknowns[:-1]
         if sequence and len(frames):
             factor = np.full(len(frames), np.median(factor))
-            fit = _Fit(skeleton, bounds, solver, fit.workers, float(factor[0]))
+            fit = _Fit(skeleton, bounds, solver, float(factor[0]))
             start = solution.unknowns
             solution = fit.run(wanted, counted, start, np.ones(len(frames)), False, True)
     return _result(skeleton, solution, factor, frames, target, weights)
 
 
 class _Fit:
-    """Fits chunks of frames in threads.
+    """Fits chunks of frames."""
 
-    NumPy leaves the interpreter's lock while it computes, so that threads do run side by side.
-    """
-
-    def __init__(self, skeleton: Skeleton, bounds: bool, solver: str, workers: int, scale=1.0):
-        self.tree, self.solver, self.workers = Tree(skeleton, scale), solver, workers
+    def __init__(self, skeleton: Skeleton, bounds: bool, solver: str, scale: float = 1.0):
+        self.tree, self.solver = Tree(skeleton, scale), solver
         lower, upper = skeleton.bounds()
         if not bounds:
             lower, upper = np.full_like(lower, -np.inf), np.full_like(upper, np.inf)
@@ -155,7 +149,7 @@ class _Fit:
             start = None if init is None else init[:, frames]
             return fitter.fit(problem.part(frames), start, scale[frames], rest[:, frames])
 
-        solution = self._in_threads(fit_some, target.shape[2], normal.structure.size)
+        solution = _in_chunks(fit_some, target.shape[2], normal.structure.size)
         if sequence and target.shape[2]:
             solution = self._continuous(problem, solution, rest[:, 0])
         return solution
@@ -167,30 +161,22 @@ class _Fit:
             return refit(pulled.part(frames), followed[:, frames])
 
         size, count = followed.shape
-        refined = self._in_threads(fit_some, count, size)
+        refined = _in_chunks(fit_some, count, size)
         refined.iterations += solution.iterations
         # The second fit may have gone over to the other answer of a joint again.
         refined.unknowns = same_branch(refined.unknowns, first, self.symmetries)
         return refined
 
-    def _in_threads(self, task, count: int, size: int) -> Solution:
-        chunk = int(np.clip(-(-count // self.workers), SMALLEST_CHUNK, LARGEST_CHUNK))
-        solution = Solution.empty(np.zeros((size, count)))
-        chunks = [np.arange(i, min(i + chunk, count)) for i in range(0, count, chunk)]
-        with ThreadPoolExecutor(self.workers) as pool:
-            # NumPy adds up a single column in another order: two frames at least.
-            parts = pool.map(lambda frames: task(np.resize(frames, max(2, len(frames)))), chunks)
-            for frames, part in zip(chunks, parts):
-                solution.put(frames, part.part(np.arange(len(frames))))
-        return solution
 
-
-def _workers(threads: Optional[int]) -> int:
-    if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise checks.FitError(f"threads is {threads!r}, expected a whole number above 0")
-    return threads
+def _in_chunks(task, count: int, size: int) -> Solution:
+    """Return the solution (size, count) that ``task`` finds for chunks of frame numbers."""
+    solution = Solution.empty(np.zeros((size, count)))
+    for begin in range(0, count, CHUNK):
+        frames = np.arange(begin, min(begin + CHUNK, count))
+        # NumPy adds up a single column in another order: two frames at least.
+        part = task(np.resize(frames, max(2, len(frames))))
+        solution.put(frames, part.part(np.arange(len(frames))))
+    return solution
 
 
 def _result(skeleton, solution, factor, frames, target, weights) -> FitResult:

@@ -16,7 +16,7 @@ from typing import Any, List, Tuple
 
 import numpy as np
 
-from gluon_dkpr.fit.factor import PackedMatrix, as_slice
+from gluon_dkpr.fit.factor import FEW, PackedMatrix, as_slice
 from gluon_dkpr.fit.tree import Pose, Tree
 from gluon_dkpr.types import Array
 
@@ -52,6 +52,11 @@ class NormalEquations:
         self._columns, chains = _screws_and_chains(tree)
         self.structure = _structure(size, self._columns, chains, with_scale)
         self._products = [self._products_of(i, chain) for i, chain in enumerate(chains)]
+        pairs = [(i, s) for i, chain in enumerate(chains) for s in chain]
+        own, other = np.array(pairs, dtype=int).reshape(-1, 2).T
+        columns = self._columns
+        places = [self.structure.place(columns[i], columns[s]) for i, s in pairs]
+        self._pairs = own, other, np.array(places, dtype=int)
         self._parents, self._holders = _subtrees(tree)
         self._coefficients = np.ones((len(chains), 1, 1))
         for i, turn in enumerate(tree.turns, len(tree.position)):
@@ -94,13 +99,7 @@ class NormalEquations:
         force[:, 3:] += mass[:, None] * velocity
         force *= self._coefficients
         screws *= self._coefficients
-        matrix = np.zeros((self.structure.num_entries, len(scale)))
-        for i, products in enumerate(self._products):
-            product = np.einsum("skb,kb->sb", screws[products.screws], force[i])
-            if products.distinct:
-                matrix[products.places] += product
-            else:
-                np.add.at(matrix, products.places, products.factors * product)
+        matrix = self._products_of_all(screws, force)
         wrench = self._wrenches(pose.joints, weights[:, None] * residual)
         gradient = self._by_unknown(np.einsum("skb,skb->sb", screws, wrench))
         if self.with_scale:
@@ -111,6 +110,21 @@ class NormalEquations:
             matrix[self._scale_places[-1]] = (weighted * pose.joints).sum((0, 1)) / scale**2
             gradient[-1] = (weighted * residual).sum((0, 1)) / scale
         return matrix, gradient
+
+    def _products_of_all(self, screws: Array, force: Array) -> Array:
+        """Return the matrix (entries, B) of screws and forces (S, 6, B)."""
+        matrix = np.zeros((self.structure.num_entries, screws.shape[2]))
+        if screws.shape[2] <= FEW and not self._shared:
+            own, other, places = self._pairs
+            matrix[places] = np.einsum("pkb,pkb->pb", screws[other], force[own])
+            return matrix
+        for i, products in enumerate(self._products):
+            product = np.einsum("skb,kb->sb", screws[products.screws], force[i])
+            if products.distinct:
+                matrix[products.places] += product
+            else:
+                np.add.at(matrix, products.places, products.factors * product)
+        return matrix
 
     def _by_unknown(self, values: Array) -> Array:
         """Return the sums of the screws' values (S, B) for each unknown, (n, B)."""

@@ -92,6 +92,8 @@ class Tree:
         self.origin = np.zeros((3, 1))
         self.origin[: skeleton.dim, 0] = skeleton.root.offset
         self.reach = float(sum(np.linalg.norm(bone.offset) for bone in self.bones)) or 1.0
+        self._turn_levels = _turn_levels(self.turns)
+        self._bone_levels = _bone_levels(self.bones)
         self._turn_joints = np.array([turn.joint for turn in self.turns], dtype=int)
         self._columns = np.array([turn.column for turn in self.turns], dtype=int)
         self._coefficients = np.array([[turn.coefficient] for turn in self.turns]).reshape(-1, 1)
@@ -119,21 +121,20 @@ class Tree:
         """
         count = motion.shape[1]
         angles = self._coefficients * motion[self._columns]
-        cos, sin = np.cos(angles), np.sin(angles)
-        frames = np.empty((len(self.turns), 3, 3, count))
-        world = np.broadcast_to(np.eye(3)[:, :, None], (3, 3, count))
-        for i, turn in enumerate(self.turns):
-            outer = world if turn.parent < 0 else frames[turn.parent]
-            x, y, axis = (_combined(column, outer) for column in turn.before.T)
-            frames[i, 0] = cos[i] * x + sin[i] * y
-            frames[i, 1] = cos[i] * y - sin[i] * x
-            frames[i, 2] = axis
+        cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
+        # The last frame is the world's: index -1 is what turns without a parent say.
+        frames = np.empty((len(self.turns) + 1, 3, 3, count))
+        frames[-1] = np.eye(3)[:, :, None]
+        for turns, parents, before in self._turn_levels:
+            outer = np.einsum("tck,tcxb->ktxb", before, frames[parents])
+            frames[turns, 0] = cos[turns] * outer[0] + sin[turns] * outer[1]
+            frames[turns, 1] = cos[turns] * outer[1] - sin[turns] * outer[0]
+            frames[turns, 2] = outer[2]
         points = np.zeros((len(self.skeleton.joints), 3, count))
-        for bone in self.bones:
-            outer = world if bone.turn < 0 else frames[bone.turn]
-            offset = scale * _combined(bone.offset, outer)
-            np.add(points[bone.parent], offset, out=points[bone.joint])
-        return frames, points
+        for joints, parents, turns, offsets in self._bone_levels:
+            bones = np.einsum("jc,jcxb->jxb", offsets, frames[turns])
+            points[joints] = points[parents] + scale * bones
+        return frames[:-1], points
 
     def pose(self, motion: Array, scale: Array) -> Pose:
         """Return the axes and points of B poses (Eq. 2).
@@ -181,22 +182,30 @@ def _compile(skeleton: Skeleton, names, scale: float) -> Tuple[List[Turn], List[
     return turns, bones
 
 
-def _combined(numbers: Array, columns: Array) -> Array:
-    """Return ``numbers @ columns``, (3, B); most of the numbers are 0.
+def _turn_levels(turns: List[Turn]):
+    """Return turns of equal depth together: their indices, parents and constant rotations."""
+    depths = []
+    for turn in turns:
+        depths.append(0 if turn.parent < 0 else depths[turn.parent] + 1)
+    levels = []
+    for depth in range(max(depths, default=-1) + 1):
+        level = [i for i, other in enumerate(depths) if other == depth]
+        parents = np.array([turns[i].parent for i in level])
+        levels.append((np.array(level), parents, np.array([turns[i].before for i in level])))
+    return levels
 
-    Written out instead of a matrix product: BLAS may add up in another order for another number of
-    frames, and a frame's result must not depend on its neighbours.
-    """
-    total = None
-    for number, column in zip(numbers, columns):
-        if number == 1.0:
-            term = column
-        elif number != 0.0:
-            term = number * column
-        else:
-            continue
-        total = term if total is None else total + term
-    return np.zeros_like(columns[0]) if total is None else total
+
+def _bone_levels(bones: List[Bone]):
+    """Return bones of equal depth together: joints, parents, turns and rest offsets."""
+    depths, levels = {}, {}
+    for bone in bones:
+        depths[bone.joint] = depths.get(bone.parent, 0) + 1
+        levels.setdefault(depths[bone.joint], []).append(bone)
+    fields = ("joint", "parent", "turn", "offset")
+    return [
+        tuple(np.array([getattr(bone, field) for bone in level]) for field in fields)
+        for level in levels.values()
+    ]
 
 
 def _frame_with_z(axis: Array) -> Array:

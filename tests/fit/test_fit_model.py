@@ -12,7 +12,7 @@ from scipy.optimize import least_squares
 from strategies import random_motion, random_skeleton
 
 from gluon_dkpr.errors import DkprError
-from gluon_dkpr.fit import FitError, FitWarning, fit_model
+from gluon_dkpr.fit import FitError, FitWarning, fit_model, model_fit
 from gluon_dkpr.geometry import forward_kinematics, kinematic_jacobian
 from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, human36m, planar
 
@@ -242,12 +242,13 @@ def test_near_start_finds_exact_joints_of_any_skeleton(dim, count, seed):
     assert (result.motion >= lower - 1e-12).all() and (result.motion <= upper + 1e-12).all()
 
 
-def test_result_does_not_depend_on_neighbours_or_threads():
+def test_result_does_not_depend_on_neighbours(monkeypatch):
     random = np.random.RandomState(10)
     joints = forward_kinematics(HUMAN, human_motion(700, 10))
     joints += random.normal(0, 15, joints.shape)
-    whole = fit_model(HUMAN, joints, threads=2)
-    again = fit_model(HUMAN, joints, threads=1)
+    whole = fit_model(HUMAN, joints)
+    monkeypatch.setattr(model_fit, "CHUNK", 300)
+    again = fit_model(HUMAN, joints)
     few = fit_model(HUMAN, joints[100:103])
     alone = fit_model(HUMAN, joints[101:102])
     np.testing.assert_array_equal(whole.motion, again.motion)
@@ -298,7 +299,6 @@ def test_fixed_root_and_shared_parameters():
         ({"init": np.full(27, np.nan)}, "init must be finite"),
         ({"scale": "free"}, "'fixed', 'estimate'"),
         ({"solver": "adam"}, "'lm', 'gd'"),
-        ({"threads": 0}, "threads"),
     ],
 )
 def test_bad_input(change, message):

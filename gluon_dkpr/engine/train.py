@@ -79,6 +79,8 @@ def train(config: Config, folder: Path, ctx: List, kvstore: str = "device", resu
     if resume:
         progress = restore(folder, net, trainer, ctx)
         rows = run_folder.read_metrics(folder, progress.epoch)
+    else:
+        save_checkpoint(folder / "checkpoint", "last", net, progress._asdict(), trainer)
     loop = Loop(config, net, trainer, train_set, ctx)
     predictor = NetworkPredictor(net)
     try:
@@ -86,11 +88,13 @@ def train(config: Config, folder: Path, ctx: List, kvstore: str = "device", resu
             progress, row = loop.run_epoch(progress)
             report = evaluate(predictor, test_set)
             rows.append({**row, **_test_columns(report)})
-            progress = keep(folder, net, trainer, progress, report["joint_error"])
             run_folder.write_metrics(folder, rows)
+            progress = keep(folder, net, trainer, progress, report["joint_error"])
             print(describe_epoch(rows[-1], report["unit"]))
     except KeyboardInterrupt:
-        save_checkpoint(folder / "checkpoint", "last", net, loop.progress._asdict(), trainer)
+        # Between epochs the last checkpoint stands: an epoch that was not measured is done again.
+        if loop.progress.step:
+            save_checkpoint(folder / "checkpoint", "last", net, loop.progress._asdict(), trainer)
         raise
     return finish(config, folder, net, rows, test_set, ctx)
 

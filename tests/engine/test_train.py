@@ -15,6 +15,7 @@ import pytest
 from gluon_dkpr.backend import mx
 from gluon_dkpr.config import get_preset
 from gluon_dkpr.data import make_toy_record
+from gluon_dkpr.engine import train as train_module
 from gluon_dkpr.engine.checkpoint import CheckpointError, load_run
 from gluon_dkpr.engine.run_folder import RunFolderError, free_folder
 from gluon_dkpr.engine.train import train
@@ -119,6 +120,23 @@ def test_resumed_run_ends_where_the_whole_one_does(record, tmp_path):
     resumed = train(small(record, epochs=3), tmp_path / "cut", [mx.cpu()], resume=True)
     assert resumed["joint_error"] == pytest.approx(whole["joint_error"], rel=1e-6)
     assert resumed["epochs"] == 3
+
+
+def test_interrupted_evaluation_is_made_up_for(record, tmp_path, monkeypatch):
+    whole = train(small(record), tmp_path / "whole", [mx.cpu()])
+    evaluate = train_module.evaluate
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_module, "evaluate", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(small(record), tmp_path / "cut", [mx.cpu()])
+    assert load_run(tmp_path / "cut", "last").method == "kinematic"
+    monkeypatch.setattr(train_module, "evaluate", evaluate)
+    resumed = train(small(record), tmp_path / "cut", [mx.cpu()], resume=True)
+    assert resumed["joint_error"] == whole["joint_error"]
+    assert resumed["epochs"] == 2
 
 
 def start(record, folder, epochs):

@@ -23,7 +23,7 @@ from gluon_dkpr.types import Array
 SLOTS = 256
 # A slot alone would make NumPy add up in another order.
 FEWEST_SLOTS = 8
-FIRST_DAMPING = 1e-4
+FIRST_DAMPING = 1e-5
 # Below this the rounding errors of J^T W J would be the damping of directions that move no joint.
 LEAST_DAMPING = 1e-9
 LARGEST_DAMPING = 1e9

@@ -122,7 +122,7 @@ def test_directions_of_the_angles(human, side):
 
 
 def test_spine_turns_the_upper_body_only(human):
-    rest, bent = pose(human), pose(human, spine_pitch=0.3, spine_roll=0.2)
+    rest, bent = pose(human), pose(human, spine_yaw=0.3, spine_roll=0.2)
     still = {"pelvis", *(name for name in rest if name.endswith(("hip", "knee", "ankle")))}
     for name in rest:
         assert np.allclose(rest[name], bent[name], atol=1e-9) == (name in still)

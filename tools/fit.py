@@ -34,18 +34,16 @@ def main(arguments=None) -> None:
         print(f"{missing.sum()} of {missing.size} joints are missing (NaN) and left out of the fit")
     if empty.any():
         print(f"{empty.sum()} frames have no joint: no motion, the BVH holds the pose before")
-    options = {"scale": args.scale, "bounds": not args.no_bounds, "solver": args.solver}
-    if weights is not None:
-        options["weights"] = np.tile(weights, (len(joints), 1))
+    options = {name: getattr(args, name) for name in ("scale", "solver", "sequence", "workers")}
+    options.update(bounds=not args.no_bounds, weights=weights)
     begin = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        result = fit_model(skeleton, joints, sequence=args.sequence, **options)
+        result = fit_model(skeleton, joints, **options)
     seconds = time.perf_counter() - begin
-    for warning in caught:
-        print(f"fit.py: warning: {' '.join(str(warning.message).split())}", file=sys.stderr)
-    summary = report(skeleton, joints, result)
-    summary.update(input=str(args.joints), seconds=round(seconds, 3))
+    for one in caught:
+        print("fit.py: warning:", *str(one.message).split(), file=sys.stderr)
+    summary = {**report(skeleton, joints, result), "input": args.joints, "seconds": seconds}
     frame_time = 1 / args.fps if args.fps else source.frame_time or 1 / DEFAULT_FPS
     write_fit(Path(args.out), skeleton, joints, result, summary, frame_time, args.y_up)
     print(f"{table(summary)}\n{len(joints) / seconds:.0f} poses/s; written to {args.out}")
@@ -64,6 +62,7 @@ def parse(arguments) -> argparse.Namespace:
     add("--scale", choices=["fixed", "estimate"], default="fixed", help="size of the subject")
     add("--solver", choices=["lm", "gd"], default="lm", help="least squares or gradient descent")
     add("--no-bounds", action="store_true", help="let angles leave the skeleton's bounds")
+    add("--workers", type=int, default=1, help="processes; more pay off from 1000 frames")
     add("--y-up", action="store_true", help="turn the BVH from the camera frame (y down) upright")
     add("--out", default="fit", help="folder to write to")
     return parser.parse_args(arguments)

@@ -69,6 +69,12 @@ def checked_init(skeleton: Skeleton, init, count: int) -> Array:
     return np.array(np.broadcast_to(init, (count, size)).T)
 
 
+def check_workers(workers) -> None:
+    """Raise FitError unless it is a number of processes."""
+    if isinstance(workers, bool) or not isinstance(workers, (int, np.integer)) or workers < 1:
+        raise FitError(f"workers is {workers!r}, expected a whole number above 0")
+
+
 def check_choice(name: str, value, choices) -> None:
     """Raise FitError unless ``value`` is one of the choices."""
     if value not in choices:

@@ -45,7 +45,7 @@ class Tolerance:
             iterations, along a direction that hardly moves a joint.
     """
 
-    decrease: float = 1e-5
+    decrease: float = 1e-4
     step: float = 1e-11
     iterations: int = 100
     late_decrease: float = 1e-3

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Optional
 
 import numpy as np
 
 from gluon_dkpr.fit import checks
+from gluon_dkpr.fit.chunks import in_chunks
 from gluon_dkpr.fit.frames import SOLVERS, FrameFitter
 from gluon_dkpr.fit.normal import NormalEquations
 from gluon_dkpr.fit.problem import Problem, Solution
@@ -18,9 +20,6 @@ from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
 
 SCALES = ("fixed", "estimate")
-# Frames at a time, which bounds the memory. (Chunks in two threads were slower than in one: the
-# steps are many and short, and NumPy holds the interpreter's lock between them.)
-CHUNK = 2048
 # Bones of no length have no direction.
 LEAST_SCALE = 1e-6
 
@@ -57,6 +56,7 @@ def fit_model(
     bounds: bool = True,
     solver: str = "lm",
     sequence: bool = False,
+    workers: int = 1,
 ) -> FitResult:
     """Return the motion parameters whose joints are nearest to the given ones.
 
@@ -87,7 +87,9 @@ def fit_model(
             turn, and each frame is drawn to the one before as if angles turned by 0.3 rad a frame
             and joints had the residual as noise. Joints that the skeleton meets exactly it leaves
             where they are; where they do not tell (the roll of a nearly straight arm, the pitch
-            of the pelvis when the spine does not bend sideways) the angle stays.
+            of the pelvis and of the head along their axis) the angle stays.
+        workers: processes that share the frames; the result is the same for any number. More than
+            one pays off from about a thousand frames.
 
     Raises:
         FitError: for a wrong shape or choice, an infinite number, a negative weight.
@@ -97,6 +99,7 @@ def fit_model(
     """
     checks.check_choice("scale", scale, SCALES)
     checks.check_choice("solver", solver, tuple(SOLVERS))
+    checks.check_workers(workers)
     target, weights = checks.checked_joints(skeleton, joints, weights)
     count = target.shape[2]
     start = None if init is None else checks.checked_init(skeleton, init, count)
@@ -105,7 +108,7 @@ def fit_model(
     frames = np.flatnonzero((weights > 0).any(0))
     if start is not None:
         start = start[:, frames]
-    fit = _Fit(skeleton, bounds, solver)
+    fit = _Fit(skeleton, bounds, solver, workers)
     wanted, counted = target[..., frames], weights[:, frames]
     sizes = np.where(np.isfinite(sizes), sizes, 1.0)[frames]
     if scale == "fixed":
@@ -117,29 +120,42 @@ def fit_model(
         solution.unknowns = solution.unknowns[:-1]
         if sequence and len(frames):
             factor = np.full(len(frames), np.median(factor))
-            fit = _Fit(skeleton, bounds, solver, float(factor[0]))
+            fit = _Fit(skeleton, bounds, solver, workers, float(factor[0]))
             start = solution.unknowns
             solution = fit.run(wanted, counted, start, np.ones(len(frames)), False, True)
     return _result(skeleton, solution, factor, frames, target, weights)
 
 
+@lru_cache(maxsize=8)
+def _compiled(skeleton: Skeleton, bounded: bool, scale: float):
+    """Return tree and symmetries; a skeleton is often fitted again, to a few frames at a time."""
+    tree = Tree(skeleton, scale)
+    lower, upper = skeleton.bounds()
+    if not bounded:
+        lower, upper = np.full_like(lower, -np.inf), np.full_like(upper, np.inf)
+    return tree, Symmetries(tree, (lower, upper))
+
+
+@lru_cache(maxsize=8)
+def _normal_equations(tree: Tree, with_scale: bool) -> NormalEquations:
+    return NormalEquations(tree, with_scale)
+
+
 class _Fit:
     """Fits chunks of frames."""
 
-    def __init__(self, skeleton: Skeleton, bounds: bool, solver: str, scale: float = 1.0):
-        self.tree, self.solver = Tree(skeleton, scale), solver
-        lower, upper = skeleton.bounds()
-        if not bounds:
-            lower, upper = np.full_like(lower, -np.inf), np.full_like(upper, np.inf)
-        self.bounds = lower, upper
-        self.symmetries = Symmetries(self.tree, self.bounds)
+    def __init__(
+        self, skeleton: Skeleton, bounds: bool, solver: str, workers: int, scale: float = 1.0
+    ):
+        self.tree, self.symmetries = _compiled(skeleton, bounds, scale)
+        self.bounds, self.solver, self.workers = self.symmetries.bounds, solver, workers
 
     def run(self, target, weights, init, scale, with_scale: bool, sequence: bool) -> Solution:
         """Fit the frames one by one, then, if asked for, as a sequence."""
         bounds = self.bounds
         if with_scale:
             bounds = np.append(bounds[0], LEAST_SCALE), np.append(bounds[1], np.inf)
-        normal = NormalEquations(self.tree, with_scale)
+        normal = _normal_equations(self.tree, with_scale)
         problem = Problem(self.tree, normal, target, weights, bounds)
         fitter = FrameFitter(problem, self.symmetries, self.solver)
         rest = np.clip(np.zeros(self.tree.num_parameters), *self.bounds)[:, None]
@@ -149,7 +165,7 @@ class _Fit:
             start = None if init is None else init[:, frames]
             return fitter.fit(problem.part(frames), start, scale[frames], rest[:, frames])
 
-        solution = _in_chunks(fit_some, target.shape[2], normal.structure.size)
+        solution = in_chunks(fit_some, target.shape[2], normal.structure.size, self.workers)
         if sequence and target.shape[2]:
             solution = self._continuous(problem, solution, rest[:, 0])
         return solution
@@ -161,22 +177,11 @@ class _Fit:
             return refit(pulled.part(frames), followed[:, frames])
 
         size, count = followed.shape
-        refined = _in_chunks(fit_some, count, size)
+        refined = in_chunks(fit_some, count, size, self.workers)
         refined.iterations += solution.iterations
         # The second fit may have gone over to the other answer of a joint again.
         refined.unknowns = same_branch(refined.unknowns, first, self.symmetries)
         return refined
-
-
-def _in_chunks(task, count: int, size: int) -> Solution:
-    """Return the solution (size, count) that ``task`` finds for chunks of frame numbers."""
-    solution = Solution.empty(np.zeros((size, count)))
-    for begin in range(0, count, CHUNK):
-        frames = np.arange(begin, min(begin + CHUNK, count))
-        # NumPy adds up a single column in another order: two frames at least.
-        part = task(np.resize(frames, max(2, len(frames))))
-        solution.put(frames, part.part(np.arange(len(frames))))
-    return solution
 
 
 def _result(skeleton, solution, factor, frames, target, weights) -> FitResult:

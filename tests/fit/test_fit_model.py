@@ -12,7 +12,7 @@ from scipy.optimize import least_squares
 from strategies import random_motion, random_skeleton
 
 from gluon_dkpr.errors import DkprError
-from gluon_dkpr.fit import FitError, FitWarning, fit_model, model_fit
+from gluon_dkpr.fit import FitError, FitWarning, fit_model
 from gluon_dkpr.geometry import forward_kinematics, kinematic_jacobian
 from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, human36m, planar
 
@@ -144,21 +144,6 @@ def test_scale():
     assert (fit_model(HUMAN, joints).scale == 1).all()
 
 
-def test_bounds():
-    """A knee bent the wrong way: as far as it goes with bounds, all the way without."""
-    motion = np.zeros((1, 27))
-    # A thigh to the side cannot be rolled over, since the ankle would come too low.
-    joints = forward_kinematics(HUMAN, motion)
-    lower, upper = HUMAN.bounds()
-    random = np.random.RandomState(7)
-    noisy = joints + random.normal(0, 60, (50, 17, 3))
-    result = fit_model(HUMAN, noisy)
-    assert (result.motion >= lower).all() and (result.motion <= upper).all()
-    assert np.isclose(result.motion, lower).any()
-    free = fit_model(HUMAN, noisy, bounds=False)
-    assert free.error.mean() <= result.error.mean() + 1e-6
-
-
 def test_roll_of_a_straight_arm_stays_at_the_reference():
     motion = np.zeros((3, 27))
     column = NAMES.index("left_shoulder_twist")
@@ -240,20 +225,6 @@ def test_near_start_finds_exact_joints_of_any_skeleton(dim, count, seed):
     size = 1 + sum(np.linalg.norm(joint.offset) for joint in skeleton.joints)
     assert result.error.max() < 1e-5 * size
     assert (result.motion >= lower - 1e-12).all() and (result.motion <= upper + 1e-12).all()
-
-
-def test_result_does_not_depend_on_neighbours(monkeypatch):
-    random = np.random.RandomState(10)
-    joints = forward_kinematics(HUMAN, human_motion(700, 10))
-    joints += random.normal(0, 15, joints.shape)
-    whole = fit_model(HUMAN, joints)
-    monkeypatch.setattr(model_fit, "CHUNK", 300)
-    again = fit_model(HUMAN, joints)
-    few = fit_model(HUMAN, joints[100:103])
-    alone = fit_model(HUMAN, joints[101:102])
-    np.testing.assert_array_equal(whole.motion, again.motion)
-    np.testing.assert_array_equal(whole.motion[100:103], few.motion)
-    np.testing.assert_array_equal(whole.motion[101:102], alone.motion)
 
 
 def test_gradient_descent_comes_near():

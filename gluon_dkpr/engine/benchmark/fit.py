@@ -22,7 +22,8 @@ from gluon_dkpr.fit.tree import Tree
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
 
-OURS, SCIPY, DESCENT = "fit_model", "SciPy least_squares", "gradient descent"
+OURS, ALONE = "fit_model", "fit_model, one process"
+SCIPY, DESCENT = "SciPy least_squares", "gradient descent"
 SAMPLE = 32  # poses of the slow contestants, spread over the clips
 NOISE_MM = 20.0
 #: Far beyond what anybody needs: what is left is the converged residual.
@@ -30,8 +31,14 @@ CONVERGED = Tolerance(decrease=1e-12, iterations=2000)
 
 
 def motion_capture() -> Array:
-    """Return the joints of all clips, (N, 17, 3), mm."""
-    return np.concatenate([read_clip(name).joints for name in list_clips()])
+    """Return the joints of all clips and of their mirror images, (N, 17, 3), mm."""
+    joints = np.concatenate([read_clip(name).joints for name in list_clips()])
+    skeleton = humanoid_skeleton()
+    order = np.arange(skeleton.num_joints)
+    for pair in skeleton.left_right_pairs:
+        left, right = (skeleton.joint_names.index(name) for name in pair)
+        order[[left, right]] = right, left
+    return np.concatenate([joints, joints[:, order] * [-1.0, 1.0, 1.0]])
 
 
 def mean_error(found: Array, joints: Array) -> float:
@@ -120,18 +127,20 @@ def _contestant(name: str, run: Callable[[], object]) -> Contestant:
     return Contestant(name, timed)
 
 
-def _race(skeleton, joints: Array, scipy: ScipyFit, frames, seconds: float) -> dict:
+def _race(skeleton, joints: Array, scipy: ScipyFit, frames, seconds: float, workers: int) -> dict:
     """Return the seconds of a pose, a list for each contestant."""
     turns = itertools.cycle(frames)
     contestants = [
-        _contestant(OURS, lambda: fit_model(skeleton, joints)),
+        _contestant(OURS, lambda: fit_model(skeleton, joints, workers=workers)),
+        _contestant(ALONE, lambda: fit_model(skeleton, joints)),
         _contestant(SCIPY, lambda: scipy.fit(*next(turns))),
     ]
     samples = harness.interleave(contestants, seconds)
-    return {**samples, OURS: [call / len(joints) for call in samples[OURS]]}
+    poses = {name: [call / len(joints) for call in samples[name]] for name in (OURS, ALONE)}
+    return {**samples, **poses}
 
 
-def measure(skeleton: Skeleton, joints: Array, seconds: float, seed: int) -> dict:
+def measure(skeleton: Skeleton, joints: Array, seconds: float, seed: int, workers: int) -> dict:
     """Return times of a pose in seconds, ratios and residuals in mm.
 
     Args:
@@ -139,10 +148,11 @@ def measure(skeleton: Skeleton, joints: Array, seconds: float, seed: int) -> dic
         joints: (N, J, 3), mm.
         seconds: timed seconds of each contestant.
         seed: of the noise.
+        workers: processes of ``fit_model``.
     """
     sample = joints[np.linspace(0, len(joints) - 1, SAMPLE).astype(int)]
     first, scipy = starts(skeleton, sample), ScipyFit(skeleton)
-    samples = _race(skeleton, joints, scipy, zip(sample, first), seconds)
+    samples = _race(skeleton, joints, scipy, zip(sample, first), seconds, workers)
     # Once: descent takes minutes where the others take seconds.
     begin = time.perf_counter()
     descended = fit_model(skeleton, sample, solver="gd")
@@ -154,7 +164,9 @@ def measure(skeleton: Skeleton, joints: Array, seconds: float, seed: int) -> dic
     return {
         "poses": len(joints),
         "seconds": {name: harness.spread(times) for name, times in samples.items()},
-        "ratio": {name: harness.ratios(samples[OURS], samples[name]) for name in (SCIPY, DESCENT)},
+        "ratio": {
+            name: harness.ratios(samples[OURS], samples[name]) for name in samples if name != OURS
+        },
         "residual_mm": {
             OURS: mean_error(ours.joints, joints),
             "converged": mean_error(converged_joints(skeleton, ours.motion, joints), joints),
@@ -177,18 +189,26 @@ def measure(skeleton: Skeleton, joints: Array, seconds: float, seed: int) -> dic
 def page(result: dict) -> str:
     """Return the result as a page in Markdown."""
     found, machine = result["fit"], result["machine"]
-    rows = [["", "poses/s", "times slower", f"residual of {SAMPLE} poses, mm"]]
+    rows = [["", "poses/s", "times slower (quartiles)", f"residual of {SAMPLE} poses, mm"]]
     for name, seconds in found["seconds"].items():
-        ratio = f"{found['ratio'][name]['median']:.0f}" if name in found["ratio"] else ""
-        residual = f"{found['residual_of_sample_mm'][name]:.3f}"
-        rows.append([name, f"{1 / seconds['median']:.4g}", ratio, residual])
+        ratio = found["ratio"].get(name)
+        ratio = (
+            ""
+            if ratio is None
+            else "{median:.1f} ({quartile1:.1f} to {quartile3:.1f})".format(**ratio)
+        )
+        residual = found["residual_of_sample_mm"].get(name)
+        residual = "" if residual is None else f"{residual:.3f}"
+        rows.append([name, f"{1 / seconds['median']:,.0f}", ratio, residual])
     residual, noise = found["residual_mm"], found["noise_mm"]
     return f"""# Motion from joints: fit_model
 
-{found["poses"]} poses of motion capture; the body of `human36m()` (27 parameters) with the rest
-bones of the clips' own body (`gluon_dkpr.data.humanoid_skeleton`). Medians of {harness.ROUNDS}
-rounds that take turns in one run. SciPy's `least_squares` fits one pose at a time on the same
-residual and analytic Jacobian, from the same closed-form start; gradient descent is the paper's.
+{found["poses"]} poses of motion capture, half of them mirrored; the body of `human36m()` (27
+parameters) with the rest bones of the clips' own body (`gluon_dkpr.data.humanoid_skeleton`).
+Medians of {harness.ROUNDS} rounds that take turns in one run. SciPy's `least_squares` fits one
+pose at a time on the same residual and analytic Jacobian, from the same closed-form start; gradient
+descent is the paper's.
+`fit_model` shares the poses among {result["threads"]} processes in its first row.
 
 {harness.markdown_table(rows)}
 
@@ -210,7 +230,7 @@ def run(out: Path, command: str, seconds: float, threads: int, seed: int) -> str
         out: the JSON file.
         command: what made it, for whoever wants to make it again.
         seconds: timed seconds of each contestant.
-        threads: that NumPy's libraries may use.
+        threads: of NumPy's libraries, and processes of ``fit_model``.
         seed: of the noise.
     """
     machine = harness.machine()
@@ -222,7 +242,7 @@ def run(out: Path, command: str, seconds: float, threads: int, seed: int) -> str
         "seed": seed,
         "threads": threads,
         "machine": machine,
-        "fit": measure(skeleton, joints, seconds, seed),
+        "fit": measure(skeleton, joints, seconds, seed, threads),
     }
     text = page(result)
     harness.write_result(out, result, text)

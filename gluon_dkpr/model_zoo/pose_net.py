@@ -39,12 +39,17 @@ class PoseNet(mx.gluon.HybridBlock):
         method: ``"kinematic"``, ``"direct"`` or ``"parameter"``.
         length: length in the skeleton's unit that is 1 inside the network.
         statistics: of the training poses, in the network's unit.
+        with_motion: ``"kinematic"`` also outputs the motion, for a loss on it.
+        raw_outputs: see :func:`gluon_dkpr.nn.make_head`.
 
     Inputs:
         - **data**: (B, C, H, W) float32.
+        - **scale**: (B, 1), of the subjects' bones, for ``"kinematic"`` alone; optional, used in
+          training only (section 3.1). All calls of a hybridized network give it, or none.
 
     Outputs:
         - normalised joints (B, J, D), or normalised motion (B, P) for ``"parameter"``.
+        - **motion**: normalised (B, P), only if ``with_motion``.
     """
 
     def __init__(
@@ -54,13 +59,18 @@ class PoseNet(mx.gluon.HybridBlock):
         method: str,
         length: float,
         statistics: Optional[PoseStatistics] = None,
+        with_motion: bool = False,
+        raw_outputs: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self._with_motion = with_motion and method == "kinematic"
         self._skeleton, self._method, self._length = skeleton, method, float(length)
         with self.name_scope():
             self.features = features
-            self.head = make_head(method, skeleton.scaled(1.0 / length), statistics, prefix="head_")
+            self.head = make_head(
+                method, skeleton.scaled(1.0 / length), statistics, raw_outputs, prefix="head_"
+            )
             self.output = mx.gluon.nn.Dense(
                 self.head.num_inputs,
                 weight_initializer=mx.init.Normal(LAST_LAYER_SIGMA),
@@ -91,9 +101,11 @@ class PoseNet(mx.gluon.HybridBlock):
             self.__dict__["_predictor"] = Predictor(self, prefix=self.prefix)
         return self._predictor
 
-    def hybrid_forward(self, F, data: Tensor) -> Tensor:
+    def hybrid_forward(self, F, data: Tensor, scale: Optional[Tensor] = None) -> Tensor:
         """Return the head's output; shapes as in the class."""
-        return self.head(self.output(self.features(data)))
+        z = self.output(self.features(data))
+        more = () if scale is None else (scale,)
+        return self.head.pose(F, z, *more) if self._with_motion else self.head(z, *more)
 
     def predict_pose(self, images: Tensor) -> Pose:
         """Return the poses in images (B, C, H, W), whatever the method."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import Optional, Tuple
 
+import numpy as np
+
 from gluon_dkpr.backend import import_gluoncv, mx
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.geometry import PoseStatistics
@@ -12,9 +14,13 @@ from gluon_dkpr.model_zoo.pose_net import PoseNet
 from gluon_dkpr.model_zoo.toy_cnn import toy_cnn
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.skeleton.planar import IMAGE_SIZE_PX
+from gluon_dkpr.types import Tensor
 
 # ResNet v1b is GluonCV's form of the paper's residual network (stride in the 3x3 convolution).
 RESNETS = tuple(f"resnet{depth}_v1b" for depth in (18, 34, 50, 101, 152))
+# Of the colours 0 to 1 that GluonCV's and torchvision's weights were trained on.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ModelError(DkprError, ValueError):
@@ -32,6 +38,8 @@ def get_model(
     method: str = "kinematic",
     statistics: Optional[PoseStatistics] = None,
     length: Optional[float] = None,
+    with_motion: bool = False,
+    raw_outputs: bool = False,
     **options,
 ) -> PoseNet:
     """Return a network that predicts poses of a skeleton; its parameters are not initialised.
@@ -46,6 +54,8 @@ def get_model(
         length: length in the skeleton's unit that is 1 inside the network. By default the image
             size for a skeleton in px (the paper's normalisation), else the longest way from the
             root to a joint.
+        with_motion: ``"kinematic"`` also outputs the motion, for a loss on it.
+        raw_outputs: see :func:`gluon_dkpr.nn.make_head`.
         options: of the backbone (``toy_cnn``: dropout, hidden_sigma).
 
     Raises:
@@ -66,7 +76,9 @@ def get_model(
             features = _resnet(name, **options)
     except TypeError as error:
         raise ModelError(f"model {name!r}: {error}") from None
-    return PoseNet(features, skeleton, method, length, statistics, prefix=prefix)
+    return PoseNet(
+        features, skeleton, method, length, statistics, with_motion, raw_outputs, prefix=prefix
+    )
 
 
 def reach(skeleton: Skeleton) -> float:
@@ -83,11 +95,39 @@ def reach(skeleton: Skeleton) -> float:
     return max(distance.values()) or 1.0
 
 
-def _resnet(name: str, pretrained: bool = False) -> mx.gluon.HybridBlock:
+class _Standardise(mx.gluon.HybridBlock):
+    """Colours 0 to 1 to zero mean and unit deviation over ImageNet, as its weights want them.
+
+    In the graph, so that every user of an export feeds it plain colours.
+
+    Inputs:
+        - **data**: (B, 3, H, W).
+
+    Outputs:
+        - the same shape.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.mean = self.params.get_constant("mean", _channels(IMAGENET_MEAN))
+            self.std = self.params.get_constant("std", _channels(IMAGENET_STD))
+
+    def hybrid_forward(self, F, data: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        """Return the standardised images."""
+        return F.broadcast_div(F.broadcast_sub(data, mean), std)
+
+
+def _channels(values) -> np.ndarray:
+    return np.array(values, dtype=np.float32).reshape(1, 3, 1, 1)
+
+
+def _resnet(name: str) -> mx.gluon.HybridBlock:
     """Return a GluonCV residual network up to its pooled features (B, F)."""
     gluoncv = import_gluoncv()
-    whole = gluoncv.model_zoo.get_model(name, pretrained=pretrained, prefix=f"{name}_")
+    whole = gluoncv.model_zoo.get_model(name, pretrained=False, prefix=f"{name}_")
     features = mx.gluon.nn.HybridSequential(prefix="")
+    features.add(_Standardise(prefix=f"{name}_input_"))
     for part in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
         features.add(getattr(whole, part))
     features.add(whole.avgpool, whole.flat)

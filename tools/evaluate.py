@@ -1,26 +1,29 @@
 #!/usr/bin/env python
-"""Measure a model on a data set: `python tools/evaluate.py runs/RUN`."""
+"""Measure models on a data set: `python tools/evaluate.py runs/RUN`.
+
+Of people, several models make one table, that of the paper: `python tools/evaluate.py runs/direct
+runs/kinematic --model-fit --report reports/people`.
+"""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Optional, Sequence
 
 from gluon_dkpr.cli import Parser, run
-from gluon_dkpr.files import atomic_write
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> None:
-    """Measure the model that the command line names."""
+def parse(arguments: Optional[Sequence[str]]):
+    """Read the command line."""
     parser = Parser(description=__doc__)
     add = parser.add_argument
-    add("model", metavar="MODEL", help="run folder, checkpoint .params in it, or export")
+    add("models", metavar="MODEL", nargs="+",
+        help="run folder, checkpoint .params in it, or export; several for people")  # fmt: skip
     add(
         "--data",
         metavar="NAME",
-        help="data set NAME.rec/.idx/.json (default: the run's own; for an export of a toy network "
-        "the toy set of its level, made if missing)",
+        help="data set NAME.rec/.idx/.json (default: the first run's own; for an export of a toy "
+        "network the toy set of its level, made if missing)",
     )
     add("--split", default="test", help="of the data set")
     add("--checkpoint", choices=("best", "last"), default="best", help="of a run folder")
@@ -29,39 +32,45 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     add("--model-fit", action="store_true",
         help="also after ModelFit to the predicted joints (paper, table 1)")  # fmt: skip
     add("--out", metavar="FILE", help="also write the numbers as JSON")
+    add("--report", metavar="DIR", type=Path,
+        help="for people: write report.md, report.json, qualitative.png, curve.png")  # fmt: skip
     args = parser.parse_args(arguments)
     if args.out and not Path(args.out).parent.is_dir():
         parser.error(f"--out {args.out}: no folder {Path(args.out).parent}")
+    if args.report and args.report.exists() and not args.report.is_dir():
+        parser.error(f"--report {args.report}: not a folder")
+    return args
 
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    """Measure the models that the command line names."""
+    args = parse(arguments)
     # After the flags are known to be right: MXNet takes seconds to import.
     from gluon_dkpr.backend import parse_contexts
-    from gluon_dkpr.engine.evaluate import evaluate, evaluate_model_fit, report_table
-    from gluon_dkpr.engine.load import load_predictor, open_split
+    from gluon_dkpr.engine import evaluate, load, people, report, report_pictures
 
-    predictor = load_predictor(args.model, args.checkpoint, parse_contexts(args.ctx)[0])
-    dataset = open_split(args.model, predictor, args.data, args.split)
-    fitted = None
-    if args.model_fit:
-        report, fitted = evaluate_model_fit(predictor, dataset, args.batch_size)
+    ctx = parse_contexts(args.ctx)[0]
+    predictors = [load.load_predictor(model, args.checkpoint, ctx) for model in args.models]
+    dataset = load.open_split(args.models[0], predictors[0], args.data, args.split)
+    if people.shows_people(dataset):
+        truth = people.read_truth(dataset)
+        options = args.batch_size, args.model_fit, args.checkpoint
+        rows = people.compare(args.models, predictors, truth, *options)
+        found = report.make_report(truth, rows)
+        print(report.report_text(found))
+        if args.report:
+            paths = report.write_report(args.report, found)
+            paths += report_pictures.write_pictures(args.report, truth, rows)
+            print("", *paths, sep="\n")
+    elif len(args.models) > 1 or args.report:
+        what = "--report" if args.report else f"a table of {len(args.models)} models"
+        raise evaluate.EvaluationError(f"{dataset.path}: shows no people, which {what} is for")
     else:
-        report = evaluate(predictor, dataset, args.batch_size)
-    print(report_table(report, f"{args.model} ({predictor.method})", dataset))
-    if fitted is not None:
-        print("\n" + report_table(fitted, f"{args.model} after ModelFit", dataset))
+        options = args.batch_size, args.model_fit
+        found = evaluate.evaluate_model(args.models[0], predictors[0], dataset, *options)
+        print(evaluate.model_text(found, dataset))
     if args.out:
-        found = {
-            "model": str(args.model),
-            "method": predictor.method,
-            "data": str(dataset.path),
-            "split": args.split,
-            "data_sha256": dataset.info.rec_sha256,
-            **report,
-        }
-        if fitted is not None:
-            found["model_fit"] = fitted
-        with atomic_write(args.out) as file:
-            json.dump(found, file, indent=2, allow_nan=False)
-            file.write("\n")
+        report.write_json(args.out, found)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Optional, Tuple
 
 import numpy as np
+from tqdm import tqdm
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import BatchLoader, RecordDataset, to_network_input
+from gluon_dkpr.data.human import is_root_relative
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.fit import fit_model
 from gluon_dkpr.geometry import angles_from_joints
-from gluon_dkpr.metrics import PoseReport, evaluate_poses
+from gluon_dkpr.metrics import PoseReport, evaluate_poses, root_relative
 from gluon_dkpr.model_zoo import Pose, PoseNet
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array, Tensor
@@ -106,7 +108,8 @@ def predict_dataset(
     _check_fits(predictor, dataset)
     # Decoded ahead of the network; nothing is kept, as every image is needed once.
     loader = BatchLoader(dataset, batch_size, shuffle=False, cache="never")
-    poses = [predictor.predict(batch.images) for batch in loader.epoch(0)]
+    bar = tqdm(loader.epoch(0), "predicting", len(loader), unit="batch", leave=False, disable=None)
+    poses = [predictor.predict(batch.images) for batch in bar]
     joints, motions = zip(*poses)
     return Pose(np.concatenate(joints), None if motions[0] is None else np.concatenate(motions))
 
@@ -151,6 +154,9 @@ def evaluate_model_fit(
 def measure(skeleton: Skeleton, dataset: RecordDataset, pose: Pose) -> PoseReport:
     """Measure predicted poses of all images of a data set, in the order of its keys.
 
+    Where the joints of the data set are measured from the root, as those of people are, the
+    predicted ones are too: the root's error is then 0 and counts, as in Human3.6M's protocol.
+
     Args:
         skeleton: the object.
         dataset: with the truth.
@@ -160,17 +166,30 @@ def measure(skeleton: Skeleton, dataset: RecordDataset, pose: Pose) -> PoseRepor
         EvaluationError: if a number of the pose is not finite.
         RecordError: for a damaged record.
     """
+    check_finite(dataset, pose)
+    labels = dataset.read_labels(dataset.keys)
+    motion_true, motion = labels.get("motion"), motion_of(skeleton, pose)
+    if motion_true is None or motion is None:
+        motion_true = motion = None
+    both = labels["joints"], pose.joints
+    if is_root_relative(dataset.layout):
+        both = tuple(root_relative_joints(skeleton, joints) for joints in both)
+    return evaluate_poses(skeleton, *both, motion_true, motion)
+
+
+def check_finite(dataset: RecordDataset, pose: Pose) -> None:
+    """Raise EvaluationError, which names the record, unless all numbers of the poses are finite."""
     for name, values in pose._asdict().items():
         if values is not None and not np.isfinite(values).all():
             key = dataset.keys[~np.isfinite(values.reshape(len(values), -1)).all(axis=1)][0]
             raise EvaluationError(
                 f"{dataset.path}: the network's {name} of record {key} are not finite numbers"
             )
-    labels = dataset.read_labels(dataset.keys)
-    motion_true, motion = labels.get("motion"), motion_of(skeleton, pose)
-    if motion_true is None or motion is None:
-        motion_true = motion = None
-    return evaluate_poses(skeleton, labels["joints"], pose.joints, motion_true, motion)
+
+
+def root_relative_joints(skeleton: Skeleton, joints: Array) -> Array:
+    """Return joints (N, J, D) with the skeleton's root at the origin."""
+    return root_relative(joints, skeleton.joint_names.index(skeleton.root.name))
 
 
 def motion_of(skeleton: Skeleton, pose: Pose) -> Optional[Array]:
@@ -202,6 +221,50 @@ def _check_fits(predictor: ImagePredictor, dataset: RecordDataset) -> None:
         raise EvaluationError(
             f"{dataset.path}: images of shape {dataset.image_shape}, expected {shape} (H, W, C)"
         )
+
+
+def evaluate_model(
+    model: str,
+    predictor: ImagePredictor,
+    dataset: RecordDataset,
+    batch_size: int = BATCH_SIZE,
+    model_fit: bool = False,
+) -> dict:
+    """Return what is reported of a model on a data set, ready for JSON.
+
+    The report's numbers stand at the top; those after ModelFit, if asked for, under ``model_fit``.
+
+    Args:
+        model: what the user calls it.
+        predictor, dataset, batch_size: as in :func:`evaluate`.
+        model_fit: see :func:`evaluate_model_fit`.
+
+    Raises:
+        As :func:`evaluate`.
+    """
+    fitted = {}
+    if model_fit:
+        report, fitted["model_fit"] = evaluate_model_fit(predictor, dataset, batch_size)
+    else:
+        report = evaluate(predictor, dataset, batch_size)
+    return {
+        "model": str(model),
+        "method": predictor.method,
+        "data": str(dataset.path),
+        "split": dataset.split,
+        "data_sha256": dataset.info.rec_sha256,
+        **report,
+        **fitted,
+    }
+
+
+def model_text(found: dict, dataset: RecordDataset) -> str:
+    """Return what :func:`evaluate_model` found as lines for a terminal."""
+    text = report_table(found, f"{found['model']} ({found['method']})", dataset)
+    if "model_fit" in found:
+        after = report_table(found["model_fit"], f"{found['model']} after ModelFit", dataset)
+        text += "\n\n" + after
+    return text
 
 
 def report_table(report: PoseReport, model: str, dataset: RecordDataset) -> str:

@@ -8,9 +8,11 @@ from typing import List, Mapping, Optional, Sequence, Tuple
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from gluon_dkpr.viz.style import (
+    BLUE,
     GREEN,
     GREY,
     MAGENTA,
+    VERMILLION,
     PictureError,
     new_figure,
     save_figure,
@@ -23,6 +25,8 @@ _TEST = {"color": unit_interval(MAGENTA), "linestyle": "-", "marker": "s", "mark
 _ERRORS = (("train_joint_error", "training", _TRAIN), ("test_joint_error", "test", _TEST))
 _LOSSES = (("train_loss", "training", _TRAIN), ("test_loss", "test", _TEST))
 _DECADE = 10.0
+# Of the runs that are compared, in their order: colour and marker.
+_RUNS = ((GREY, "s"), (MAGENTA, "o"), (GREEN, "^"), (BLUE, "v"), (VERMILLION, "D"))
 
 
 def plot_curve(
@@ -57,21 +61,66 @@ def plot_curve(
     figure = new_figure(7.0, 1.0 + 3.0 * len(panels))
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (label, curves) in zip(axes, panels):
-        for name, epochs, values, style in curves:
-            axis.plot(epochs, values, label=name, linewidth=1.5, **style)
+        _draw_curves(axis, label, curves)
         if reference is not None and label != "loss":
             value, name = reference
             axis.axhline(value, color=unit_interval(GREY), linestyle=":", label=name)
-        axis.set_ylabel(label)
-        _set_scale(axis, [value for _, _, values, _ in curves for value in values])
-        axis.grid(True, which="major", linewidth=0.4, alpha=0.5)
         # Above the axes it cannot hide a curve.
         axis.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncol=3, frameon=False)
-    axes[-1].set_xlabel("epoch")
-    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-    epochs = [epoch for _, curves in panels for _, some, _, _ in curves for epoch in some]
-    axes[-1].set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
+    _set_epochs(axes[-1], [curve for _, curves in panels for curve in curves])
     save_figure(figure, path)
+
+
+def plot_curves(runs: Mapping[str, Sequence[Mapping]], path, unit: str = "mm") -> None:
+    """Plot the curves of several runs together, as the paper's figure 7 does.
+
+    Above joint errors in training and test, below the training loss. The losses of different
+    methods are different quantities (Eq. 3 on joints or on motion): only their courses compare.
+    An axis is logarithmic when its values span more than a decade.
+
+    Args:
+        runs: for each name the rows of a run's metrics.csv, as in :func:`plot_curve`.
+        path: picture to write.
+        unit: length unit of the joint errors.
+
+    Raises:
+        PictureError: as :func:`plot_curve`.
+    """
+    errors, losses = [], []
+    for i, (name, rows) in enumerate(runs.items()):
+        color, marker = _RUNS[i % len(_RUNS)]
+        style = {"color": unit_interval(color), "marker": marker, "markersize": 3}
+        train, test = {**style, "linestyle": "--"}, {**style, "linestyle": "-"}
+        errors += _curves(rows, [("train_joint_error", f"{name}, training", train)])
+        errors += _curves(rows, [("test_joint_error", f"{name}, test", test)])
+        losses += _curves(rows, [("train_loss", f"{name}, training", train)])
+    labels = f"mean joint error ({unit})", "loss, each method's own"
+    panels = [(label, curves) for label, curves in zip(labels, (errors, losses)) if curves]
+    if not panels:
+        raise PictureError(f"{path}: none of {len(runs)} runs has an epoch with an error or a loss")
+    figure = new_figure(9.0, 1.0 + 3.4 * len(panels))
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, (label, curves) in zip(axes, panels):
+        _draw_curves(axis, label, curves)
+        axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    _set_epochs(axes[-1], [curve for _, curves in panels for curve in curves])
+    save_figure(figure, path)
+
+
+def _draw_curves(axis, label: str, curves: Sequence[tuple]) -> None:
+    for name, epochs, values, style in curves:
+        axis.plot(epochs, values, label=name, linewidth=1.5, **style)
+    axis.set_ylabel(label)
+    _set_scale(axis, [value for _, _, values, _ in curves for value in values])
+    axis.grid(True, which="major", linewidth=0.4, alpha=0.5)
+
+
+def _set_epochs(axis, curves: Sequence[tuple]) -> None:
+    """Let the horizontal axis show whole epochs, all of them."""
+    epochs = [epoch for _, some, _, _ in curves for epoch in some]
+    axis.set_xlabel("epoch")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    axis.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
 
 
 def _curves(rows, names) -> List[tuple]:

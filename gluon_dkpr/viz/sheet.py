@@ -81,6 +81,47 @@ def sample_sheet(
     _write_image(_sheet(tiles, min(columns, count), _legend(skeleton)), path)
 
 
+def pose_sheet(
+    images: Sequence[Array],
+    skeleton: Skeleton,
+    joints_px: Array,
+    captions: Sequence[str],
+    path,
+    columns: int = 6,
+    scale: int = 1,
+) -> None:
+    """Write a contact sheet of a data set: images with their skeleton drawn thinly over them.
+
+    Args:
+        images: N images as :func:`gluon_dkpr.viz.draw_pose` takes them, all of one size.
+        skeleton: tells which joints are joined and their sides.
+        joints_px: shape (N, J, 2), px of the images. Missing joints are NaN.
+        captions: N texts, written under the images.
+        path: picture to write; its suffix chooses the format.
+        columns: images in a row.
+        scale: enlargement of the images.
+
+    Raises:
+        PictureError: as :func:`sample_sheet`.
+    """
+    lengths = (len(images), len(joints_px), len(captions))
+    if lengths[0] == 0 or len(set(lengths)) > 1:
+        raise PictureError(
+            f"{path}: {lengths[0]} images, {lengths[1]} poses, {lengths[2]} captions; "
+            f"expected the same number of each, at least 1"
+        )
+    if columns < 1:
+        raise PictureError(f"{path}: columns is {columns}, expected at least 1")
+    tiles, width = [], max(_text_width(caption) for caption in captions)
+    for image, joints, caption in zip(images, joints_px, captions):
+        tile = enlarged(image, scale)
+        draw(tile, skeleton, enlarged_points(skeleton, joints, scale), TRUE_COLOR, 1)
+        tiles.append(_captioned(tile, caption, width))
+    if len({tile.shape for tile in tiles}) > 1:
+        raise PictureError(f"{path}: images of several sizes, expected one")
+    _write_image(_sheet(tiles, min(columns, lengths[0]), _blank(0, 0)), path)
+
+
 def _text_width(text: str) -> int:
     return cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)[0][0]
 
@@ -95,11 +136,11 @@ def _blank(height: int, width: int) -> Array:
     return np.full((height, width, 3), _BACKGROUND, dtype=np.uint8)
 
 
-def _captioned(tile: Array, caption: str) -> Array:
+def _captioned(tile: Array, caption: str, least_width: int = 0) -> Array:
     """Return the tile with a line of text below; widened if the text needs it."""
     height, width = tile.shape[:2]
     text_width = _text_width(caption)
-    canvas = _blank(height + _LINE_PX, max(width, text_width))
+    canvas = _blank(height + _LINE_PX, max(width, text_width, least_width))
     left = (canvas.shape[1] - width) // 2
     canvas[:height, left : left + width] = tile
     _write_text(canvas, caption, (canvas.shape[1] - text_width) // 2, height)
@@ -137,11 +178,20 @@ def _sheet(tiles: Sequence[Array], columns: int, legend: Array) -> Array:
     return sheet
 
 
-def _write_image(image: Array, path) -> None:
-    """Write an RGB image (H, W, 3), uint8; the suffix chooses the format."""
+def check_sheet_name(path) -> None:
+    """Raise PictureError if the suffix of a sheet stands for no known format.
+
+    A sheet checks it itself; this is for finding out before the work that leads to it.
+    """
     suffix = Path(path).suffix
     if not suffix or not cv2.haveImageWriter(suffix):
         raise PictureError(f"{path}: suffix is '{suffix}', expected '.png'")
+
+
+def _write_image(image: Array, path) -> None:
+    """Write an RGB image (H, W, 3), uint8; the suffix chooses the format."""
+    check_sheet_name(path)
+    suffix = Path(path).suffix
     done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
         height, width = image.shape[:2]

@@ -11,9 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
 from gluon_dkpr.viz.style import (
-    BLUE,
-    GREY,
-    VERMILLION,
+    SIDE_COLORS,
     PictureError,
     joint_sides,
     new_figure,
@@ -21,11 +19,7 @@ from gluon_dkpr.viz.style import (
     unit_interval,
 )
 
-_COLORS = {
-    "left": unit_interval(BLUE),
-    "centre": unit_interval(GREY),
-    "right": unit_interval(VERMILLION),
-}
+_COLORS = {side: unit_interval(color) for side, color in SIDE_COLORS.items()}
 
 
 def draw_pose3d(

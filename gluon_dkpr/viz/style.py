@@ -25,6 +25,8 @@ VERMILLION: Color = (213, 94, 0)
 GREY: Color = (90, 90, 90)
 TRUE_COLOR = GREEN
 PREDICTED_COLOR = MAGENTA
+#: Of the sides of a stick figure without an image under it.
+SIDE_COLORS = {"left": BLUE, "centre": GREY, "right": VERMILLION}
 
 
 class PictureError(DkprError, ValueError):

@@ -8,7 +8,6 @@ import cv2
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import proj3d
 
 from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, planar
@@ -39,20 +38,6 @@ def rows(test_error, loss=None):
             row["train_loss"] = str(loss[i])
         table.append(row)
     return table
-
-
-@pytest.fixture
-def figures(monkeypatch):
-    """Collect the figures that are written."""
-    written = []
-    save = Figure.savefig
-
-    def savefig(figure, *args, **kwargs):
-        written.append(figure)
-        save(figure, *args, **kwargs)
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
-    return written
 
 
 def extents(figure, artists):

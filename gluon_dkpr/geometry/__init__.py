@@ -12,6 +12,7 @@ from gluon_dkpr.geometry.kinematics import (
 from gluon_dkpr.geometry.planar_angles import angles_from_joints
 from gluon_dkpr.geometry.statistics import (
     PoseStatistics,
+    orientation_parameters,
     pose_statistics,
     sample_within_bounds,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "forward_kinematics",
     "kinematic_jacobian",
     "load_bvh",
+    "orientation_parameters",
     "pose_statistics",
     "procrustes",
     "rotation_matrix",

@@ -24,15 +24,33 @@ class PoseStatistics:
     Attributes:
         joints_mean, joints_std: of every coordinate, shape (J, D).
         motion_mean, motion_std: of every parameter, shape (P,).
+        motion_direction: mean of cosine and sine of every parameter, shape (P, 2).
         motion_map: W of shape (P, P). With ``motion = motion_mean + W z`` a step of z moves the
-            joints equally far in every direction of z, on average over the poses.
+            joints equally far in every direction of z, on average over the poses. Rows and columns
+            of the angles of :func:`orientation_parameters` are 0.
     """
 
     joints_mean: Array
     joints_std: Array
     motion_mean: Array
     motion_std: Array
+    motion_direction: Array
     motion_map: Array
+
+
+def orientation_parameters(skeleton: Skeleton) -> Array:
+    """Return which parameters are the object's global orientation without bounds: bool, (P,).
+
+    They may go round, and no continuous function from images to angles does.
+    """
+    counts = {}
+    for joint in skeleton.joints:
+        for rotation in joint.rotations:
+            counts.setdefault(rotation.parameter, set()).add(joint.name)
+    lower, upper = skeleton.bounds()
+    free = ~np.isfinite(lower) & ~np.isfinite(upper) & skeleton.is_angle()
+    of_root = [counts.get(name) == {skeleton.root.name} for name in skeleton.parameter_names]
+    return free & np.array(of_root, dtype=bool)
 
 
 def pose_statistics(skeleton: Skeleton, motion: Array) -> PoseStatistics:
@@ -55,17 +73,22 @@ def pose_statistics(skeleton: Skeleton, motion: Array) -> PoseStatistics:
         raise MotionError(f"{len(motion)} motions, expected at least 2 to measure their spread")
     stride = -(-len(motion) // MAX_POSES)
     jacobian = kinematic_jacobian(skeleton, motion[::stride]).reshape(-1, skeleton.num_parameters)
+    shape = ~orientation_parameters(skeleton)
+    jacobian = jacobian[:, shape]
     gram = jacobian.T @ jacobian * (stride / len(motion))
     values, vectors = np.linalg.eigh(gram)
-    values = np.maximum(values, SMALLEST_EIGENVALUE * values.max())
+    values = np.maximum(values, SMALLEST_EIGENVALUE * values.max(initial=0.0))
     inverse_root = vectors / np.sqrt(values) @ vectors.T
-    spread = np.sqrt(joints.var(axis=0).sum() / skeleton.num_parameters)
+    variance = forward_kinematics(skeleton, np.where(shape, motion, 0.0)).var(axis=0).sum()
+    motion_map = np.zeros((skeleton.num_parameters, skeleton.num_parameters))
+    motion_map[np.ix_(shape, shape)] = np.sqrt(variance / max(1, shape.sum())) * inverse_root
     return PoseStatistics(
         joints_mean=joints.mean(axis=0),
         joints_std=_nonzero(joints.std(axis=0)),
         motion_mean=motion.mean(axis=0),
         motion_std=_nonzero(motion.std(axis=0)),
-        motion_map=spread * inverse_root,
+        motion_direction=np.stack([np.cos(motion).mean(0), np.sin(motion).mean(0)], axis=1),
+        motion_map=motion_map,
     )
 
 

@@ -1,7 +1,9 @@
 """The parameter-free endings in which the paper's methods differ (section 3.3).
 
 A head receives the network's last outputs z (B, ``num_inputs``), brings them to scale with constant
-statistics of the training poses and returns normalised joints (B, J, D) or motion (B, P).
+statistics of the training poses and returns normalised joints (B, J, D) or motion (B, P). The scale
+of the subject (section 3.1), a factor of all bones that is known in training, is an optional second
+input of the kinematic head; the other two know no bones.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ import numpy as np
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.errors import DkprError
-from gluon_dkpr.geometry import PoseStatistics
+from gluon_dkpr.geometry import PoseStatistics, orientation_parameters
 from gluon_dkpr.nn.kinematic import KinematicLayer
+from gluon_dkpr.nn.motion import AffineMotion, TurningMotion
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Tensor
 
@@ -79,25 +82,48 @@ class KinematicJoint(Head):
 
     ``motion = mean + W z`` with W of :func:`gluon_dkpr.geometry.pose_statistics`: one constant
     matrix, no parameter, the same functions; but all outputs of the network matter equally.
+
+    An angle of the global orientation that may go all the way round is the direction of a point in
+    the plane, whose two coordinates are outputs: no continuous function from images to the angle
+    itself follows a turning object, the jump from one end of its range to the other lies somewhere.
     """
 
-    def __init__(self, skeleton: Skeleton, statistics: Optional[PoseStatistics] = None, **kwargs):
-        super().__init__(skeleton, statistics, **kwargs)
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        statistics: Optional[PoseStatistics] = None,
+        raw_outputs: bool = False,
+        **kwargs,
+    ):
+        super().__init__(skeleton, **kwargs)
         count = skeleton.num_parameters
         mean = np.zeros(count) if statistics is None else statistics.motion_mean
         matrix = np.eye(count) if statistics is None else statistics.motion_map
+        turning = orientation_parameters(skeleton)
+        if raw_outputs:
+            turning[:] = False
+        self._num_inputs = count + int(turning.sum())
         with self.name_scope():
-            self.motion = _Affine(mean, matrix, prefix="motion_")
+            if turning.any():
+                direction = None if statistics is None else statistics.motion_direction[turning]
+                self.motion = TurningMotion(mean, matrix, turning, direction, prefix="motion_")
+            else:
+                self.motion = AffineMotion(mean, matrix, prefix="motion_")
             self.kinematic = KinematicLayer(skeleton, prefix="kinematic_")
 
-    def hybrid_forward(self, F, z: Tensor) -> Tensor:
-        """Return joints (B, J, D)."""
-        return self.kinematic(self.motion(z))
+    @property
+    def num_inputs(self) -> int:
+        """Length of z: P, and one more for each angle that is a direction."""
+        return self._num_inputs
 
-    def pose(self, F, z: Tensor):
+    def hybrid_forward(self, F, z: Tensor, scale: Optional[Tensor] = None) -> Tensor:
+        """Return joints (B, J, D) of z and, if the subjects differ in size, scale (B, 1)."""
+        return self.pose(F, z, scale)[0]
+
+    def pose(self, F, z: Tensor, scale: Optional[Tensor] = None):
         """Return joints and motion."""
         motion = self.motion(z)
-        return self.kinematic(motion), motion
+        return self.kinematic(motion, *(() if scale is None else (scale,))), motion
 
 
 class DirectParameter(Head):
@@ -109,7 +135,7 @@ class DirectParameter(Head):
         mean = np.zeros(count) if statistics is None else statistics.motion_mean
         std = np.ones(count) if statistics is None else statistics.motion_std
         with self.name_scope():
-            self.motion = _Affine(mean, np.diag(std), prefix="motion_")
+            self.motion = AffineMotion(mean, np.diag(std), prefix="motion_")
 
     def hybrid_forward(self, F, z: Tensor) -> Tensor:
         """Return motion (B, P)."""
@@ -120,30 +146,26 @@ class DirectParameter(Head):
         return None, self.motion(z)
 
 
-class _Affine(mx.gluon.HybridBlock):
-    """``mean + z @ matrix`` with constant mean (P,) and symmetric matrix (P, P)."""
-
-    def __init__(self, mean, matrix, **kwargs):
-        super().__init__(**kwargs)
-        with self.name_scope():
-            self.mean = self.params.get_constant("mean", np.asarray(mean, np.float32)[None])
-            self.matrix = self.params.get_constant("matrix", np.asarray(matrix, np.float32))
-
-    def hybrid_forward(self, F, z: Tensor, mean: Tensor, matrix: Tensor) -> Tensor:
-        """Return (B, P)."""
-        return F.broadcast_add(F.dot(z, matrix), mean)
-
-
 HEADS = {"kinematic": KinematicJoint, "direct": DirectJoint, "parameter": DirectParameter}
 METHODS = tuple(HEADS)
 
 
-def make_head(method: str, skeleton: Skeleton, statistics=None, **kwargs) -> Head:
+def make_head(
+    method: str, skeleton: Skeleton, statistics=None, raw_outputs: bool = False, **kwargs
+) -> Head:
     """Return the head of a method.
+
+    Args:
+        method: of ``METHODS``.
+        skeleton: the object, in the unit of the network.
+        statistics: of the training poses.
+        raw_outputs: for ``"kinematic"``: all outputs are motion parameters, as in the paper.
 
     Raises:
         MethodError: for an unknown method.
     """
     if method not in HEADS:
         raise MethodError(f"method {method!r} is not known, expected one of {list(METHODS)}")
+    if method == "kinematic":
+        kwargs["raw_outputs"] = raw_outputs
     return HEADS[method](skeleton, statistics, **kwargs)

@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(main: Callable[[], Optional[int]]) -> NoReturn:
-    """Call ``main`` and exit: its status, 2 for a user's mistake, 130 for Ctrl-C.
+    """Call ``main`` and exit: its status, 2 for a user's mistake, 130 for Ctrl-C, 143 for SIGTERM.
 
     A :class:`DkprError`, and an ``OSError`` that names a file or a full disk, become one line on
     standard error. Any other exception is a bug and keeps its traceback.
@@ -50,9 +50,10 @@ def run(main: Callable[[], Optional[int]]) -> NoReturn:
         status = main() or 0
     except DkprError as error:
         status = _report(str(error))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as request:
         print(f"{_program()}: interrupted", file=sys.stderr)
-        status = EXIT_INTERRUPTED
+        # A run that SIGTERM has ended in good order says so.
+        status = getattr(request, "status", EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output went away; Python would complain again at shutdown.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

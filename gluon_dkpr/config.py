@@ -29,22 +29,28 @@ def _require(condition: bool, what: str, found, expected: str) -> None:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which data set, and how to make it if it is one of the toy's.
+    """Which data set, and how to make it if it is one that can be made.
 
     Attributes:
-        record: NAME of the data set; empty for the toy set of ``level``, made when it is missing.
+        record: NAME of the data set; empty for the one of ``source``, made when it is missing.
+        source: ``toy``, the planar object of ``level``, or ``people``, rendered ones.
         level: number of motion parameters of the toy object.
-        train, test: number of toy images.
-        seed: of the toy images.
+        size: height and width of images of people, px.
+        train, test: number of images.
+        seed: of the images.
     """
 
     record: str = ""
+    source: str = "toy"
     level: int = 3
+    size: int = 224
     train: int = 16000
     test: int = 1000
     seed: int = 0
 
     def __post_init__(self):
+        _require(self.source in ("toy", "people"), "data.source", self.source, "toy or people")
+        _require(self.size >= 32, "data.size", self.size, "32 or more")
         _require(self.train >= 2, "data.train", self.train, "2 or more")
         _require(self.test >= 1, "data.test", self.test, "1 or more")
         _require(self.seed >= 0, "data.seed", self.seed, "0 or more")
@@ -59,6 +65,7 @@ class ModelConfig:
         method: ``kinematic``, ``direct`` or ``parameter``.
         scaled_outputs: bring the last layer's outputs to scale by the statistics of the training
             poses (for ``kinematic`` the preconditioner); without it they are the raw outputs.
+        pretrained: weights that a residual network starts from: ``imagenet``, a file, or ``none``.
         dropout: after the dense layers of ``toy_cnn``.
         hidden_sigma: Gaussian weights of its second dense layer; 0 for Xavier's.
     """
@@ -66,6 +73,7 @@ class ModelConfig:
     backbone: str = "toy_cnn"
     method: str = "kinematic"
     scaled_outputs: bool = True
+    pretrained: str = "none"
     dropout: float = 0.0
     hidden_sigma: float = 0.0
 
@@ -87,8 +95,15 @@ class TrainConfig:
         decay_at: for ``step``, the parts of the run after which the rate is multiplied by
             ``decay_factor``.
         momentum, weight_decay: of the optimiser (momentum: of ``sgd``).
+        box_target: people's joints count relative to the box, as in the paper: those of a person
+            in a box of twice the size in mm count half. Without it they count in mm.
+        bound_weight: of the squared violations of the parameters' bounds in the loss ([40]: 1).
         seed: of weights, order of samples and dropout.
-        log_interval: steps between two fetches of the loss.
+        log_interval: steps between two looks at loss and joint error.
+        warmup: epochs in which the rate rises to ``learning_rate`` from a tenth.
+        max_skipped: so many steps in a row whose gradient is not finite end the run.
+        checkpoint_minutes: between two checkpoints within an epoch; each epoch ends with one.
+        keep: how many of the newest checkpoints stay.
     """
 
     epochs: int = 10
@@ -100,11 +115,17 @@ class TrainConfig:
     decay_factor: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 0.0
+    box_target: bool = False
+    bound_weight: float = 0.0
     seed: int = 0
     log_interval: int = 25
+    warmup: float = 0.0
+    max_skipped: int = 10
+    checkpoint_minutes: float = 5.0
+    keep: int = 2
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "log_interval"):
+        for name in ("epochs", "batch_size", "log_interval", "max_skipped", "keep"):
             _require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "1 or more")
         _require(
             self.optimizer in ("adam", "sgd"), "train.optimizer", self.optimizer, "adam or sgd"
@@ -114,6 +135,9 @@ class TrainConfig:
         _require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
         _require(0 <= self.momentum < 1, "train.momentum", self.momentum, "0 to below 1")
         _require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")
+        for name in ("warmup", "checkpoint_minutes"):
+            _require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "0 or more")
+        _require(self.bound_weight >= 0, "train.bound_weight", self.bound_weight, "0 or more")
         _require(self.decay_factor > 0, "train.decay_factor", self.decay_factor, "above 0")
         rising = list(self.decay_at) == sorted(set(self.decay_at))
         within = all(0 < part < 1 for part in self.decay_at)
@@ -217,51 +241,3 @@ def _typed(value, expected: type, name: str):
     if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
         raise ConfigError(f"{name} is {value!r:.60}, expected {expected.__name__}")
     return expected(value)
-
-
-def _toy(level: int, **train) -> Config:
-    return Config(preset=f"toy{level}", data=DataConfig(level=level), train=TrainConfig(**train))
-
-
-# Section 4.1 and figure 5. Our own schedule, chosen by measurement: see docs/results.
-PRESETS: Dict[str, Config] = {
-    "toy3": _toy(3, epochs=8),
-    "toy6": _toy(6, epochs=20),
-    "toy8": _toy(8, epochs=20),
-    "toy10": _toy(10, epochs=20),
-}
-
-
-def get_preset(name: str) -> Config:
-    """Return a preset by name.
-
-    Raises:
-        ConfigError: for an unknown name.
-    """
-    if name not in PRESETS:
-        raise ConfigError(f"preset {name!r} is not known, expected one of {list(PRESETS)}")
-    return PRESETS[name]
-
-
-def with_paper_schedule(config: Config, epochs: Optional[int] = None) -> Config:
-    """Return a toy configuration with the hyper-parameters of [40], which section 4.1 takes over.
-
-    SGD with rate 0.003 and momentum 0.9, batch 512, dropout 0.3, Gaussian weights, raw outputs,
-    50 epochs.
-
-    Raises:
-        ConfigError: for another preset than the toy's.
-    """
-    if not config.preset.startswith("toy"):
-        raise ConfigError(f"--paper is for the toy presets; preset is {config.preset!r}")
-    return config.replace(
-        model={"scaled_outputs": False, "dropout": 0.3, "hidden_sigma": 0.001},
-        train={
-            "optimizer": "sgd",
-            "learning_rate": 0.003,
-            "momentum": 0.9,
-            "schedule": "constant",
-            "batch_size": 512,
-            "epochs": epochs or 50,
-        },
-    )

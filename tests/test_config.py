@@ -5,18 +5,16 @@ import dataclasses
 import pytest
 
 from gluon_dkpr.config import (
-    PRESETS,
     Config,
     ConfigError,
     TrainConfig,
     from_dict,
-    get_preset,
     load_config,
     save_config,
     to_dict,
-    with_paper_schedule,
 )
 from gluon_dkpr.engine.schedule import learning_rate
+from gluon_dkpr.presets import PRESETS, get_preset, with_paper_schedule
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -24,6 +24,7 @@ ALLOWED = {
     "cli": GROUND,
     "backend": GROUND,
     "config": GROUND | {"skeleton"},
+    "presets": GROUND | {"config"},
     "skeleton": GROUND,
     "geometry": GROUND | {"skeleton"},
     "metrics": SHAPES,
@@ -32,7 +33,7 @@ ALLOWED = {
     "data": NETWORKS | {"fit"},
     "nn": NETWORKS,
     "model_zoo": NETWORKS | {"nn"},
-    "engine": NETWORKS | {"nn", "data", "model_zoo", "metrics", "viz", "fit", "config"},
+    "engine": NETWORKS | {"nn", "data", "model_zoo", "metrics", "viz", "fit", "config", "presets"},
 }
 # Modules that run in the virtual environment of another library, and what they find there.
 PEER_MODULES = sorted(PACKAGE.glob("engine/benchmark/peer_*.py"))

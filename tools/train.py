@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from gluon_dkpr import cli
-from gluon_dkpr.config import PRESETS, Config, get_preset, with_paper_schedule
+from gluon_dkpr.config import Config
+from gluon_dkpr.presets import PRESETS, get_preset, with_paper_schedule
 
 
 def parse():
@@ -22,7 +23,12 @@ def parse():
     add("--learning-rate", type=float, help="at the start (default: the preset's)")
     add("--seed", type=int, default=0, help="of weights and order of samples")
     add("--data", default="", metavar="NAME",
-        help="data set NAME.rec/.idx/.json (default: the toy's, made if missing)")  # fmt: skip
+        help="data set NAME.rec/.idx/.json (default: the preset's, made if it can be)")  # fmt: skip
+    add("--pretrained", metavar="WHAT",
+        help="weights of a ResNet to start from: imagenet, none, or a file: Gluon .params, "
+        "torchvision .pth or .safetensors (default: the preset's)")  # fmt: skip
+    add("--bound-weight", type=float,
+        help="of the soft joint limits in the loss (default: the preset's, 0)")  # fmt: skip
     add("--raw-outputs", action="store_true", help="do not scale the last layer's outputs")
     add("--paper", action="store_true", help="the paper's own hyper-parameters (SGD, batch 512)")
     add("--kvstore", default="device", choices=["device", "local"], help="where gradients meet")
@@ -36,12 +42,15 @@ def resolve(args) -> Config:
     config = get_preset(args.preset)
     if args.paper:
         config = with_paper_schedule(config)
-    names = ("epochs", "batch_size", "learning_rate", "seed")
+    names = ("epochs", "batch_size", "learning_rate", "seed", "bound_weight")
     train = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     model = {"method": args.method}
     if args.raw_outputs:
         model["scaled_outputs"] = False
-    return config.replace(data={"record": args.data}, model=model, train=train)
+    if args.pretrained:
+        model["pretrained"] = args.pretrained
+    data = {"record": args.data} if args.data else {}
+    return config.replace(data=data, model=model, train=train)
 
 
 def main():

@@ -1,13 +1,26 @@
-"""What a run can be continued from, written so that an interruption never spoils it."""
+"""What a run can be continued from, written so that no interruption spoils it.
+
+A run's folder ``checkpoint`` holds ``best.params`` with ``best.json``, the network of the lowest
+test error, and folders ``last-EPOCH-STEP``, from which training goes on: parameters, optimiser,
+what only one device knows, and ``state.json`` with everything else and the SHA-256 of the files. A
+folder is written under another name and renamed; of a damaged one the one before takes the place.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import os
+import re
+import shutil
+import tempfile
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.config import Config, load_config
+from gluon_dkpr.engine.optimizer_state import Arrays
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.files import atomic_path, atomic_write
 from gluon_dkpr.geometry import PoseStatistics
@@ -15,50 +28,145 @@ from gluon_dkpr.model_zoo import PoseNet, get_model
 from gluon_dkpr.skeleton import Skeleton, load_skeleton
 
 KINDS = ("best", "last")
+FORMAT = "gluon_dkpr/checkpoint/1"
+PARAMETERS, OPTIMIZER, STATE = "network.params", "optimizer.params", "state.json"
+_FOLDER = re.compile(r"last-(\d{4,})-(\d{6,})")
+_UNFINISHED = ".last-"
 
 
 class CheckpointError(DkprError):
-    """A checkpoint is missing or does not fit the network."""
+    """A checkpoint is missing, damaged or does not fit the network."""
 
 
-def save_checkpoint(folder: Path, kind: str, net: PoseNet, state: dict, trainer=None) -> None:
-    """Write parameters, optimiser state and progress; the progress last: it tells they are whole.
+class Saved(NamedTuple):
+    """A checkpoint to go on from.
+
+    Attributes:
+        folder: ``checkpoint/last-EPOCH-STEP``.
+        state: what ``state.json`` says.
+    """
+
+    folder: Path
+    state: dict
+
+
+def save_best(folder: Path, net: PoseNet, state: dict) -> None:
+    """Write the parameters and how far the run was; what stood there stays if it cannot be.
 
     Args:
         folder: the run's ``checkpoint`` folder.
-        kind: ``"best"`` or ``"last"``.
         net: the network.
-        state: progress (plain numbers): epoch, step, best error.
-        trainer: its optimiser's state is kept if given.
+        state: plain JSON data, such as ``{"epoch": 3}``.
+
+    Raises:
+        CheckpointError, OSError: if it cannot be written.
+    """
+    path = folder / "best.params"
+    with atomic_path(path) as temporary:
+        _write_arrays(temporary, path, net.save_parameters)
+        digest = _sha256(temporary)
+    with atomic_write(folder / "best.json") as file:
+        json.dump({**state, "sha256": digest}, file, indent=2)
+
+
+def save_last(
+    folder: Path, net: PoseNet, state: dict, arrays: Optional[Arrays] = None, keep: int = 1
+) -> None:
+    """Write a checkpoint to go on from and remove all but the newest ``keep``.
+
+    Args:
+        folder: the run's ``checkpoint`` folder.
+        net: the network.
+        state: plain JSON data with at least ``epoch`` and ``step``, numbers from 0.
+        arrays: of the optimiser and the devices, see ``optimizer_state``.
+        keep: 1 or more.
 
     Raises:
         CheckpointError, OSError: if it cannot be written; what stood there stays.
     """
-    writers = {"params": net.save_parameters}
-    if trainer is not None:
-        writers["states"] = trainer.save_states
-    for suffix, write in writers.items():
-        path = folder / f"{kind}.{suffix}"
-        with atomic_path(path) as temporary:
-            try:
-                write(str(temporary))
-            except mx.MXNetError as error:
-                # MXNet does not tell why; a full disk is the usual reason.
-                reason = str(error).strip().splitlines()[-1]
-                raise CheckpointError(f"{path}: cannot be written: {reason}") from None
-    with atomic_write(folder / f"{kind}.json") as file:
-        json.dump(state, file, indent=2)
-
-
-def load_state(folder: Path, kind: str = "last") -> dict:
-    """Return the progress that was saved with a checkpoint."""
-    path = folder / f"{kind}.json"
+    name = f"last-{state['epoch']:04d}-{state['step']:06d}"
+    temporary = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{name}-", dir=folder))
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise CheckpointError(f"{path}: not valid JSON, expected the progress of a run") from None
+        _write_arrays(temporary / PARAMETERS, folder / name, net.save_parameters)
+        if arrays:
+            _write_arrays(temporary / OPTIMIZER, folder / name, lambda p: mx.nd.save(p, arrays))
+        files = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
+        with atomic_write(temporary / STATE) as file:
+            json.dump({"format": FORMAT, **state, "files": files}, file, indent=2, allow_nan=False)
+        for path in temporary.iterdir():
+            _sync(path)
+        temporary.chmod(0o777 & ~_umask())
+        if (folder / name).exists():  # the same step, from before a restart
+            shutil.rmtree(folder / name)
+        os.replace(temporary, folder / name)
+        _sync(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    for path in _folders(folder)[keep:]:
+        shutil.rmtree(path)
+
+
+def find_last(folder: Path, warn: Callable[[str], None] = print) -> Saved:
+    """Return the newest checkpoint that is whole.
+
+    Args:
+        folder: the run's ``checkpoint`` folder.
+        warn: is told of each that is not, in a line.
+
+    Raises:
+        CheckpointError: if there is none.
+    """
+    folders = _folders(folder)
+    if not folders:
+        raise CheckpointError(f"{folder}: no checkpoint last-EPOCH-STEP to go on from")
+    for path in folders:
+        try:
+            return Saved(path, _checked_state(path))
+        except CheckpointError as error:
+            warn(f"{error}; going on from the checkpoint before")
+    raise CheckpointError(f"{folder}: none of its {len(folders)} checkpoints is whole")
+
+
+def checkpoint_of(path: Path) -> Optional[Tuple[Path, str]]:
+    """Return run folder and kind of a checkpoint's file or folder, ``None`` if it is none."""
+    if path.name == "best.params" and path.is_file():
+        return path.parent.parent, "best"
+    if path.name == PARAMETERS:
+        path = path.parent
+    if _FOLDER.fullmatch(path.name) and path.is_dir():
+        return path.parent.parent, path.name
+    return None
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a killed process left half-written in the run's ``checkpoint`` folder."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in folder.glob(".best-*"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def load_arrays(saved: Saved) -> Arrays:
+    """Return the arrays of optimiser and devices of a checkpoint."""
+    path = saved.folder / OPTIMIZER
+    if OPTIMIZER not in saved.state["files"]:
+        raise CheckpointError(f"{path}: not there, expected the optimiser's state")
+    try:
+        return mx.nd.load(str(path))
+    except mx.MXNetError as error:
+        raise CheckpointError(f"{path}: cannot be read: {_last_line(error)}") from None
+
+
+def load_epoch(folder: Path, kind: str) -> Optional[int]:
+    """Return how many epochs a checkpoint of a run has behind it, ``None`` if it does not say."""
+    path = folder / "best.json"
+    if kind not in KINDS:
+        return _checked_state(folder / kind).get("epoch")
+    if kind == "last" or not path.is_file():
+        return find_last(folder).state.get("epoch")
+    return _read_json(path).get("epoch")
 
 
 def load_parameters(net: PoseNet, path: Path, ctx) -> None:
@@ -69,10 +177,15 @@ def load_parameters(net: PoseNet, path: Path, ctx) -> None:
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file, expected the parameters of a run")
+    stamp = path.with_name("best.json")
+    if path.name == "best.params" and stamp.is_file():
+        expected = _read_json(stamp).get("sha256")
+        if expected is not None and _sha256(path) != expected:
+            raise CheckpointError(f"{path}: damaged: its SHA-256 is not that of {stamp.name}")
     try:
         net.load_parameters(str(path), ctx=ctx)
     except (mx.MXNetError, AssertionError, ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = _last_line(error)
         raise CheckpointError(f"{path}: not the parameters of this network: {reason}") from None
 
 
@@ -81,8 +194,8 @@ def load_run(folder, kind: str = "best", ctx=None) -> PoseNet:
 
     Args:
         folder: what ``tools/train.py --out`` wrote.
-        kind: ``"best"`` or ``"last"`` checkpoint; ``best`` falls back to ``last`` in a run that
-            was interrupted before its first evaluation.
+        kind: ``"best"`` or ``"last"`` checkpoint, or the name of one of the last ones; ``best``
+            falls back to ``last`` in a run that was interrupted before its first evaluation.
         ctx: device or list of devices, the CPU by default.
 
     Raises:
@@ -93,9 +206,11 @@ def load_run(folder, kind: str = "best", ctx=None) -> PoseNet:
         raise CheckpointError(f"{folder}: no config.yaml, expected the folder of a training run")
     config = load_config(folder / "config.yaml")
     net = build_network(config, load_skeleton(folder / "skeleton.yaml"))
-    path = folder / "checkpoint" / f"{kind}.params"
-    if kind == "best" and not path.is_file():
-        path = path.with_name("last.params")
+    path = folder / "checkpoint" / "best.params"
+    if kind not in KINDS:
+        path = folder / "checkpoint" / kind / PARAMETERS
+    elif kind == "last" or not path.is_file():
+        path = find_last(folder / "checkpoint").folder / PARAMETERS
     load_parameters(net, path, ctx or mx.cpu())
     net.hybridize(static_alloc=True)
     return net
@@ -108,4 +223,79 @@ def build_network(
     options = {}
     if config.model.backbone == "toy_cnn":
         options = {"dropout": config.model.dropout, "hidden_sigma": config.model.hidden_sigma}
+    options["with_motion"] = config.train.bound_weight > 0
+    options["raw_outputs"] = not config.model.scaled_outputs
     return get_model(config.model.backbone, skeleton, config.model.method, statistics, **options)
+
+
+def _folders(folder: Path) -> List[Path]:
+    """Return the checkpoints to go on from, the newest first."""
+    found: List[Tuple[Tuple[int, int], Path]] = []
+    for path in folder.glob("last-*"):
+        match = _FOLDER.fullmatch(path.name)
+        if match and path.is_dir():
+            found.append(((int(match[1]), int(match[2])), path))
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _checked_state(path: Path) -> dict:
+    state = _read_json(path / STATE)
+    if state.get("format") != FORMAT or not isinstance(state.get("files"), dict):
+        found = state.get("format")
+        raise CheckpointError(f"{path / STATE}: format is {found!r:.60}, expected '{FORMAT}'")
+    files: Dict[str, str] = state["files"]
+    for name in {PARAMETERS, *files}:
+        file = path / name
+        if Path(name).name != name or not file.is_file():
+            raise CheckpointError(f"{path}: '{name}' is not in it")
+        if _sha256(file) != files.get(name):
+            raise CheckpointError(f"{file}: damaged: its SHA-256 is not that of {STATE}")
+    return state
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise CheckpointError(f"{path}: not valid JSON, expected how far a run was") from None
+    if not isinstance(tree, dict):
+        raise CheckpointError(f"{path}: not an object, expected how far a run was")
+    return tree
+
+
+def _write_arrays(path: Path, name: Path, write: Callable[[str], None]) -> None:
+    """Let MXNet write a file, and read it back: a full disk at its end is not noticed."""
+    try:
+        write(str(path))
+        mx.nd.load(str(path))
+    except mx.MXNetError as error:
+        reason = _last_line(error)
+        raise CheckpointError(f"{name}: cannot be written; is the disk full? {reason}") from None
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

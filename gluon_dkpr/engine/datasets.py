@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from pathlib import Path
 from typing import Tuple
 
@@ -9,32 +11,46 @@ from tqdm import tqdm
 
 from gluon_dkpr.config import Config, DataConfig
 from gluon_dkpr.data import RecordDataset, make_toy_record, record_paths
+from gluon_dkpr.data.body.record import make_human_record
 
 # Beside the project when the tools are run from its folder; not kept in version control.
 DATA_FOLDER = Path("data")
 
 
 def open_datasets(config: Config) -> Tuple[RecordDataset, RecordDataset]:
-    """Return the training and the test split; a toy set that is missing is made first.
+    """Return the training and the test split; a set that can be made is made when it is missing.
 
     Raises:
         RecordError: if the data set is missing or damaged.
+        DkprError: if it cannot be made, such as for want of motion capture.
     """
     data = config.data
-    path = Path(data.record) if data.record else toy_record_path(data)
+    path = record_path(data)
     if not data.record and not record_paths(path)[2].exists():
         total = data.train + data.test
         with tqdm(
             total=total, desc=f"making {path}", unit="image", leave=False, disable=None
         ) as bar:
-            make_toy_record(path, data.level, data.train, data.test, data.seed, bar.update)
+            _make(path, data, bar.update)
     return RecordDataset(path, "train"), RecordDataset(path, "test")
 
 
-def toy_record_path(data: DataConfig) -> Path:
-    """Return where the toy set of these arguments lives: equal names hold equal bytes."""
+def record_path(data: DataConfig) -> Path:
+    """Return where the data set is. Of those that are made, equal names hold equal bytes."""
+    if data.record:
+        return Path(data.record)
+    if data.source == "people":
+        return DATA_FOLDER / f"people{data.size}-{data.train}-{data.test}-seed{data.seed}"
     name = f"toy{data.level}"
     default = DataConfig(level=data.level)
-    if data != default:
+    if dataclasses.replace(data, size=default.size) != default:
         name += f"-{data.train}-{data.test}-seed{data.seed}"
     return DATA_FOLDER / name
+
+
+def _make(path: Path, data: DataConfig, progress) -> None:
+    if data.source == "people":
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        make_human_record(path, data.train, data.test, data.size, data.seed, workers, progress)
+    else:
+        make_toy_record(path, data.level, data.train, data.test, data.seed, progress)

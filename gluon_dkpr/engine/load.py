@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Optional, Tuple
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.config import Config, get_preset, load_config
+from gluon_dkpr.config import Config, load_config
 from gluon_dkpr.data import RecordDataset, read_info
-from gluon_dkpr.engine.checkpoint import KINDS, load_run
-from gluon_dkpr.engine.datasets import open_datasets
+from gluon_dkpr.engine.checkpoint import checkpoint_of, load_run
+from gluon_dkpr.engine.datasets import open_datasets, record_path
 from gluon_dkpr.engine.evaluate import ImagePredictor, NetworkPredictor
 from gluon_dkpr.engine.export import ExportError, find_export, load_export
+from gluon_dkpr.presets import get_preset
 from gluon_dkpr.skeleton import planar
 from gluon_dkpr.skeleton.planar import IMAGE_SIZE_PX, LEVELS
 
@@ -21,7 +22,7 @@ def load_predictor(path, kind: str = "best", ctx: Optional[mx.Context] = None) -
     """Return what predicts poses: a trained network or an exported graph.
 
     Args:
-        path: a run folder, the .params of a checkpoint in one, or an export as
+        path: a run folder, a checkpoint in one, or an export as
             :func:`load_export` takes it.
         kind: checkpoint of a run folder, ``"best"`` or ``"last"``.
         ctx: device, the CPU by default.
@@ -43,8 +44,7 @@ def load_predictor(path, kind: str = "best", ctx: Optional[mx.Context] = None) -
 def find_run(path, kind: str = "best") -> Optional[Tuple[Path, str]]:
     """Return run folder and checkpoint that ``path`` names, ``None`` if it names none."""
     path = Path(path)
-    if path.is_file() and path.suffix == ".params" and path.stem in KINDS:
-        path, kind = path.parent.parent, path.stem
+    path, kind = checkpoint_of(path) or (path, kind)
     return (path, kind) if (path / "config.yaml").is_file() else None
 
 
@@ -54,9 +54,9 @@ def run_image_shape(config: Config) -> Tuple[int, int, int]:
     Raises:
         RecordError: if the data set that tells it is missing.
     """
-    if config.model.backbone == "toy_cnn" or not config.data.record:
+    if config.model.backbone == "toy_cnn":
         return IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1
-    return read_info(config.data.record).image.shape
+    return read_info(record_path(config.data)).image.shape
 
 
 def open_split(

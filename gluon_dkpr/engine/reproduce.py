@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Dict, Iterable, List, Optional, Tuple
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.config import Config, get_preset, with_paper_schedule
+from gluon_dkpr.config import Config
 from gluon_dkpr.engine.run_folder import PAPER_JOINT_ERROR_PX, holds_run
 from gluon_dkpr.engine.train import train
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.files import atomic_write
 from gluon_dkpr.nn import METHODS
+from gluon_dkpr.presets import get_preset, with_paper_schedule
 from gluon_dkpr.skeleton.planar import LEVELS
 from gluon_dkpr.viz import plot_complexity
 

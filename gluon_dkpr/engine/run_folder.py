@@ -12,13 +12,15 @@ from typing import List
 import numpy as np
 
 from gluon_dkpr.backend import versions
-from gluon_dkpr.config import Config, save_config
-from gluon_dkpr.engine.evaluate import Pose
+from gluon_dkpr.config import Config, load_config, save_config, to_dict
+from gluon_dkpr.data.human import is_root_relative
+from gluon_dkpr.engine.evaluate import root_relative_joints
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.files import atomic_write
 from gluon_dkpr.metrics import mpjpe
 from gluon_dkpr.skeleton import Skeleton, save_skeleton
-from gluon_dkpr.viz import PictureError, plot_curve, sample_sheet
+from gluon_dkpr.types import Array
+from gluon_dkpr.viz import PictureError, plot_curve, qualitative_sheet, sample_sheet
 
 COLUMNS = (
     "epoch",
@@ -28,6 +30,8 @@ COLUMNS = (
     "test_joint_error",
     "test_angle_error_deg",
     "test_bone_length_std",
+    "gradient_norm",
+    "skipped_steps",
     "images_per_second",
     "seconds",
 )
@@ -35,6 +39,7 @@ COLUMNS = (
 PAPER_JOINT_ERROR_PX = {"direct": 5.1, "kinematic": 4.9, "parameter": 4.8}
 PAPER_BONE_LENGTH_STD_PX = 5.3
 SAMPLES = 12
+SAMPLES_3D = 6
 
 
 class RunFolderError(DkprError):
@@ -43,7 +48,7 @@ class RunFolderError(DkprError):
 
 def holds_run(folder: Path) -> bool:
     """Tell whether a training run has written into the folder."""
-    return (folder / "checkpoint" / "last.json").exists() or (folder / "result.json").exists()
+    return any((folder / "checkpoint").glob("last-*")) or (folder / "result.json").exists()
 
 
 def free_folder(folder: Path) -> Path:
@@ -55,26 +60,48 @@ def free_folder(folder: Path) -> Path:
     return free
 
 
-def open_run_folder(folder: Path, config: Config, skeleton: Skeleton, resume: bool) -> None:
+def open_run_folder(
+    folder: Path, config: Config, skeleton: Skeleton, resume: bool, override: bool = False
+) -> None:
     """Make the folder and write the resolved configuration into it.
 
     Raises:
-        RunFolderError: if it is not writable, holds another run and ``resume`` is not set, or
-            holds none and it is.
+        RunFolderError: if it is not writable, holds another run and ``resume`` is not set, holds
+            none and it is, or holds one of another configuration and ``override`` is not set.
     """
     if holds_run(folder) and not resume:
         raise RunFolderError(
             f"{folder}: holds a training run already; --resume continues it, "
             "another --out leaves it alone"
         )
-    if resume and not (folder / "checkpoint" / "last.json").exists():
+    if resume and not any((folder / "checkpoint").glob("last-*")):
         raise RunFolderError(f"{folder}: holds no training run to resume")
+    if resume and not override:
+        _check_same(folder, config)
     try:
         (folder / "checkpoint").mkdir(parents=True, exist_ok=True)
         save_config(config, folder / "config.yaml")
         save_skeleton(skeleton, folder / "skeleton.yaml")
     except OSError as error:
         raise RunFolderError(f"{folder}: not a writable folder: {error.strerror}") from None
+
+
+def _check_same(folder: Path, config: Config) -> None:
+    """Raise RunFolderError, with what differs, unless the run has this configuration."""
+    before, now = to_dict(load_config(folder / "config.yaml")), to_dict(config)
+    differences = []
+    for part, values in now.items():
+        inner = values if isinstance(values, dict) else {"": values}
+        known = before[part] if isinstance(values, dict) else {"": before[part]}
+        for name, value in inner.items():
+            if known[name] != value:
+                key = f"{part}.{name}" if name else part
+                differences.append(f"{key} was {known[name]!r}, now {value!r}")
+    if differences:
+        raise RunFolderError(
+            f"{folder}: another configuration: {'; '.join(differences)}; --override goes on with "
+            "the new one"
+        )
 
 
 def read_metrics(folder: Path, epochs: int) -> List[dict]:
@@ -97,14 +124,17 @@ def write_metrics(folder: Path, rows: List[dict]) -> None:
 
 def write_result(folder: Path, result: dict) -> None:
     """Write result.json, with the date and what the numbers depend on."""
-    stamped = {
-        **result,
+    with atomic_write(folder / "result.json") as file:
+        json.dump({**result, **stamp()}, file, indent=2)
+
+
+def stamp() -> dict:
+    """Return the date, and of machine and software what numbers depend on."""
+    return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "versions": versions(),
     }
-    with atomic_write(folder / "result.json") as file:
-        json.dump(stamped, file, indent=2)
 
 
 def write_pictures(folder: Path, config: Config, rows: List[dict], dataset, predictor) -> None:
@@ -120,15 +150,20 @@ def write_pictures(folder: Path, config: Config, rows: List[dict], dataset, pred
         plot_curve(rows, folder / "curve.png", reference, skeleton.length_unit)
     except PictureError:
         print(f"{folder}: no finite error or loss, so no curve.png")
-    if skeleton.dim != 2:
-        return
-    count = min(SAMPLES, len(dataset))
+    count = min(SAMPLES if skeleton.dim == 2 else SAMPLES_3D, len(dataset))
     keys = dataset.keys[np.linspace(0, len(dataset) - 1, count).astype(int)]
     images, labels = dataset.read(keys)
-    pose: Pose = predictor.predict(images)
-    errors = mpjpe(labels["joints"], pose.joints, per="sample")
-    sheet = folder / "samples.png"
-    sample_sheet(images, skeleton, labels["joints"], pose.joints, errors, sheet)
+    joints: Array = predictor.predict(images).joints
+    truth, sheet = labels["joints"], folder / "samples.png"
+    if is_root_relative(dataset.layout):
+        truth, joints = (root_relative_joints(skeleton, some) for some in (truth, joints))
+    errors = mpjpe(truth, joints, per="sample")
+    if skeleton.dim == 2:
+        sample_sheet(images, skeleton, truth, joints, errors, sheet)
+    else:
+        captions = [(f"record {key}", "") for key in keys]
+        found, distances = {config.model.method: joints}, {config.model.method: errors}
+        qualitative_sheet(skeleton, images, captions, truth, found, distances, sheet)
 
 
 def summary(result: dict, folder: Path) -> str:

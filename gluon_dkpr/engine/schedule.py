@@ -6,13 +6,27 @@ import math
 
 from gluon_dkpr.config import TrainConfig
 
+# Of the rate, where a warm-up begins.
+WARMUP_FROM = 0.1
+
 
 def learning_rate(train: TrainConfig, part: float) -> float:
     """Return the rate at ``part`` (0 to 1) of the run.
 
     ``step``: multiplied by ``decay_factor`` after each of ``decay_at`` (the paper: once).
     ``cosine``: half a cosine from the rate to zero.
+    ``warmup`` epochs at the start multiply it by a factor that rises evenly from a tenth to 1.
     """
+    return _warmup_factor(train, part) * _scheduled(train, part)
+
+
+def _warmup_factor(train: TrainConfig, part: float) -> float:
+    if part * train.epochs >= train.warmup:
+        return 1.0
+    return WARMUP_FROM + (1.0 - WARMUP_FROM) * part * train.epochs / train.warmup
+
+
+def _scheduled(train: TrainConfig, part: float) -> float:
     if train.schedule == "cosine":
         return train.learning_rate * 0.5 * (1.0 + math.cos(math.pi * part))
     if train.schedule == "step":

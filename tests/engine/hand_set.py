@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.config import get_preset, save_config
+from gluon_dkpr.config import save_config
 from gluon_dkpr.data import sample_motion
-from gluon_dkpr.engine.checkpoint import save_checkpoint
+from gluon_dkpr.engine.checkpoint import save_best, save_last
 from gluon_dkpr.geometry import pose_statistics
 from gluon_dkpr.model_zoo import get_model
+from gluon_dkpr.presets import get_preset
 from gluon_dkpr.skeleton import planar, save_skeleton
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
@@ -59,7 +60,8 @@ def save_run(folder, net, record="", kinds=("best", "last")):
     save_config(config, folder / "config.yaml")
     save_skeleton(net.skeleton, folder / "skeleton.yaml")
     for kind in kinds:
-        save_checkpoint(folder / "checkpoint", kind, net, {"epoch": 1})
+        save = save_best if kind == "best" else save_last
+        save(folder / "checkpoint", net, {"epoch": 1, "step": 0})
     return folder
 
 

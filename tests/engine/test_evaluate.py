@@ -198,7 +198,7 @@ class TestTool:
         main = load_tool("evaluate.py").main
         for model, *options in (
             (run,),
-            (run / "checkpoint" / "last.params", "--batch-size", "4"),
+            (run / "checkpoint" / "best.params", "--batch-size", "4"),
             (run / "export", "--data", str(record)),
         ):
             main([str(model), *options, "--out", str(tmp_path / "report.json")])

@@ -254,7 +254,7 @@ class TestTool:
         main = load_tool("export.py").main
         with pytest.raises(ExportError, match=f"{tmp_path}: no run folder or checkpoint"):
             main([str(tmp_path)])
-        (run / "checkpoint" / "last.params").write_bytes(b"no parameters")
-        with pytest.raises(DkprError, match=r"last\.params: not the parameters"):
+        (run / "checkpoint" / "last-0001-000000" / "network.params").write_bytes(b"no parameters")
+        with pytest.raises(DkprError, match="none of its 1 checkpoints is whole"):
             main([str(run), "--checkpoint", "last", "--out", str(tmp_path / "new")])
         assert not (tmp_path / "new").exists()

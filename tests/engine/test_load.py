@@ -9,6 +9,7 @@ import pytest
 from hand_set import SHAPE, SUFFIXES, random_images, random_net, save_run
 
 from gluon_dkpr.backend import mx
+from gluon_dkpr.engine.checkpoint import save_last
 from gluon_dkpr.engine.evaluate import NetworkPredictor
 from gluon_dkpr.engine.export import ExportError, export_model, load_export
 from gluon_dkpr.engine.load import load_predictor
@@ -54,20 +55,23 @@ class TestFinding:
     def test_a_run_folder_and_its_checkpoints(self, tmp_path):
         run = save_run(tmp_path / "run", random_net(seed=1), kinds=["best"])
         last = random_net(seed=2)
-        last.save_parameters(str(run / "checkpoint" / "last.params"))
+        save_last(run / "checkpoint", last, {"epoch": 2, "step": 3})
+        newest = run / "checkpoint" / "last-0002-000003"
         images = random_images(2)
         poses = {}
         for name, path, kind in (
             ("best", run, "best"),
             ("last", run, "last"),
             ("best.params", run / "checkpoint" / "best.params", "last"),
-            ("last.params", run / "checkpoint" / "last.params", "best"),
+            ("folder", newest, "best"),
+            ("file", newest / "network.params", "best"),
         ):
             model = load_predictor(path, kind)
             assert (model.method, model.image_shape) == ("kinematic", SHAPE)
             poses[name] = model.predict(images).joints
         np.testing.assert_array_equal(poses["best.params"], poses["best"])
-        np.testing.assert_array_equal(poses["last.params"], poses["last"])
+        np.testing.assert_array_equal(poses["folder"], poses["last"])
+        np.testing.assert_array_equal(poses["file"], poses["last"])
         np.testing.assert_array_equal(poses["last"], NetworkPredictor(last).predict(images).joints)
         assert np.abs(poses["last"] - poses["best"]).max() > 1
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.config import get_preset
 from gluon_dkpr.data import make_toy_record
 from gluon_dkpr.engine import train as train_module
 from gluon_dkpr.engine.checkpoint import CheckpointError, load_run
 from gluon_dkpr.engine.run_folder import RunFolderError, free_folder
 from gluon_dkpr.engine.train import train
 from gluon_dkpr.nn import METHODS
+from gluon_dkpr.presets import get_preset
 
 TOOL = Path(__file__).parents[2] / "tools" / "train.py"
 # Sums of gradients are added in another order on two devices.
@@ -58,7 +58,7 @@ def test_run_leaves_what_it_promises(method, record, tmp_path):
     name = f"toy3-{method}"
     assert files >= {
         *("config.yaml", "skeleton.yaml", "metrics.csv", "result.json", "curve.png"),
-        *("samples.png", "checkpoint/best.params", "checkpoint/last.params"),
+        *("samples.png", "checkpoint/best.params", "checkpoint/last-0002-000000/state.json"),
         *(f"export/{name}-symbol.json", f"export/{name}-0000.params"),
     }
     with open(folder / "metrics.csv", newline="") as file:
@@ -215,12 +215,12 @@ def test_truncated_record_and_unwritable_folder(record, tmp_path):
 def test_memory_stays_flat(record, tmp_path):
     script = (
         "import sys; from pathlib import Path; from gluon_dkpr.backend import mx\n"
-        "from gluon_dkpr.config import get_preset; from gluon_dkpr.engine import train as t\n"
+        "from gluon_dkpr.presets import get_preset; from gluon_dkpr.engine import train as t\n"
         "c = get_preset('toy3').replace(data={'record': sys.argv[1]},"
         " train={'epochs': 8, 'batch_size': 16})\n"
         "rss = lambda: int(open('/proc/self/statm').read().split()[1]) * 4096 / 2**20\n"
-        "keep = t.keep\n"
-        "t.keep = lambda *a: (print('RSS', rss()), keep(*a))[1]\n"
+        "describe = t.describe_epoch\n"
+        "t.describe_epoch = lambda *a: f'RSS {rss()}\\n' + describe(*a)\n"
         "t.train(c, Path(sys.argv[2]), [mx.cpu()])\n"
     )
     command = [sys.executable, "-c", script, str(record), str(tmp_path / "run")]

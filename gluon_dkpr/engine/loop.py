@@ -1,0 +1,230 @@
+"""The steps of a training run: everything that happens to a batch."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Iterator, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+from tqdm import tqdm
+
+from gluon_dkpr.backend import mx
+from gluon_dkpr.config import Config
+from gluon_dkpr.data import Batch, BatchLoader, RecordDataset
+from gluon_dkpr.engine.objective import Objective, Part
+from gluon_dkpr.engine.schedule import learning_rate
+from gluon_dkpr.engine.stop import StopRequest
+from gluon_dkpr.errors import DkprError
+from gluon_dkpr.model_zoo import PoseNet
+
+
+class TrainingError(DkprError):
+    """A run cannot go on."""
+
+
+class Progress(NamedTuple):
+    """Where a run stands; plain numbers, kept in checkpoints.
+
+    Attributes:
+        epoch: epochs that are finished and measured.
+        step: steps that are finished of the next one.
+        best: lowest test joint error so far.
+        updates: steps of the optimiser since the start.
+        skipped: steps left out since the start, because a number was not finite.
+        skipped_in_row: of those, the ones since the last good step.
+        loss, error, images: sums over the samples of the unfinished epoch, and their number.
+        seconds: spent in the unfinished epoch.
+        gradient_norm: largest of the unfinished epoch.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    best: float = math.inf
+    updates: int = 0
+    skipped: int = 0
+    skipped_in_row: int = 0
+    loss: float = 0.0
+    error: float = 0.0
+    images: int = 0
+    seconds: float = 0.0
+    gradient_norm: float = 0.0
+
+    def next_epoch(self) -> Progress:
+        """Return where the run stands when the epoch is finished and measured."""
+        kept = ("best", "updates", "skipped", "skipped_in_row")
+        return Progress(epoch=self.epoch + 1, **{name: getattr(self, name) for name in kept})
+
+
+class Loop:
+    """The steps of a run.
+
+    Args:
+        config: of the run.
+        net: initialised on ``ctx``.
+        trainer: with ``update_on_kvstore=False``.
+        train_set: what to train on.
+        ctx: devices.
+
+    Attributes:
+        progress: where the run stands; right whenever no step is being made.
+    """
+
+    def __init__(self, config: Config, net: PoseNet, trainer, train_set: RecordDataset, ctx: List):
+        self._config, self._net, self._trainer = config.train, net, trainer
+        self._loader = BatchLoader(train_set, config.train.batch_size, config.train.seed)
+        self._objective = Objective(net, config.train, train_set.layout, ctx)
+        self._gradients = [
+            parameter for parameter in net.collect_params().values() if parameter.grad_req != "null"
+        ]
+        self.progress, self._sums = Progress(), RunningSums(Progress())
+
+    def run_epoch(self, stop: StopRequest) -> Iterator[None]:
+        """Do the rest of an epoch; yield after each step, when :meth:`snapshot` may be taken.
+
+        Args:
+            stop: asked after each step.
+
+        Raises:
+            TrainingError: when too many steps in a row had numbers that are not finite.
+        """
+        begin = self.progress
+        steps = len(self._loader)
+        batches = self._loader.epoch(begin.epoch, begin.step)
+        title = f"epoch {begin.epoch + 1}/{self._config.epochs}"
+        bar = tqdm(
+            total=steps, desc=title, initial=begin.step, unit="batch", leave=False, disable=None
+        )
+        self._sums, started = RunningSums(begin), time.perf_counter()
+        with bar:
+            for step, (batch, parts) in enumerate(self._ahead(batches), start=begin.step):
+                part_done = (begin.epoch + step / steps) / self._config.epochs
+                self._trainer.set_learning_rate(learning_rate(self._config, part_done))
+                self._seed(begin.epoch, step)
+                self._step(batch, parts)
+                seconds = begin.seconds + time.perf_counter() - started
+                self.progress = self.progress._replace(step=step + 1, seconds=seconds)
+                bar.update()
+                if (step + 1) % self._config.log_interval == 0:
+                    self._show(bar, started)
+                yield
+                stop.check()
+
+    def snapshot(self) -> Progress:
+        """Return the progress with the sums of the unfinished epoch; waits for the devices."""
+        loss, error, images = self._sums.fetch()
+        self.progress = self.progress._replace(loss=loss, error=error, images=images)
+        return self.progress
+
+    def summary(self) -> dict:
+        """Return the row of metrics of an epoch whose steps are finished."""
+        progress = self.snapshot()
+        # All steps may have been left out.
+        images = max(1, progress.images)
+        last = (progress.epoch + 1 - 1 / len(self._loader)) / self._config.epochs
+        return {
+            "epoch": progress.epoch + 1,
+            "learning_rate": learning_rate(self._config, last),
+            "train_loss": progress.loss / images,
+            "train_joint_error": progress.error / images * self._net.length,
+            "gradient_norm": progress.gradient_norm,
+            "skipped_steps": progress.skipped,
+            "images_per_second": progress.images / progress.seconds if progress.seconds else 0.0,
+            "seconds": progress.seconds,
+        }
+
+    def _ahead(self, batches: Iterator[Batch]) -> Iterator[Tuple[Batch, List[Part]]]:
+        """Yield batches with their parts, copied to the devices while these are still busy."""
+        waiting: Optional[Tuple[Batch, List[Part]]] = None
+        for batch in batches:
+            prepared = batch, self._objective.split(batch)
+            if waiting is not None:
+                yield waiting
+            waiting = prepared
+        if waiting is not None:
+            yield waiting
+
+    def _seed(self, epoch: int, step: int) -> None:
+        """Make dropout a function of the step, so that a resumed run has the same."""
+        sequence = np.random.SeedSequence([self._config.seed, epoch, step])
+        mx.random.seed(int(sequence.generate_state(1)[0] >> 1))
+
+    def _step(self, batch: Batch, parts: List[Part]) -> None:
+        """Do one step of the optimiser, or leave it out if a gradient is not finite."""
+        with mx.autograd.record():
+            outputs = [self._objective.outputs(part) for part in parts]
+            losses = [self._objective.loss(*pair) for pair in zip(outputs, parts)]
+            # A device without a sample takes part in the sum of gradients with nothing.
+            terms = [0 * loss if part.idle else loss for loss, part in zip(losses, parts)]
+        mx.autograd.backward(terms)
+        self._trainer.allreduce_grads()
+        norm = self._gradient_norm(parts) / len(batch)
+        progress = self.progress
+        if not math.isfinite(norm):
+            self.progress = progress._replace(
+                skipped=progress.skipped + 1, skipped_in_row=progress.skipped_in_row + 1
+            )
+            if self.progress.skipped_in_row >= self._config.max_skipped:
+                raise TrainingError(self._not_finite(batch))
+            return
+        self._trainer.update(len(batch))
+        for output, part, loss in zip(outputs, parts, losses):
+            if not part.idle:
+                error = self._objective.joint_error(output, part)
+                self._sums.add(loss.sum(), error.sum(), len(loss))
+        self.progress = progress._replace(
+            updates=progress.updates + 1,
+            skipped_in_row=0,
+            gradient_norm=max(progress.gradient_norm, norm),
+        )
+
+    def _gradient_norm(self, parts: List[Part]) -> float:
+        """Return the norm of the summed gradient; waits for the devices."""
+        device = parts[0].images.context
+        flat = [parameter.grad(device).reshape((-1,)) for parameter in self._gradients]
+        # A dot product is many times faster on a CPU than MXNet's norms and checks of finiteness.
+        return math.sqrt(mx.nd.add_n(*[mx.nd.dot(one, one) for one in flat]).asscalar())
+
+    def _not_finite(self, batch: Batch) -> str:
+        count, keys = self.progress.skipped_in_row, batch.keys.tolist()
+        shown = ", ".join(map(str, keys[:8])) + (", ..." if len(keys) > 8 else "")
+        return (
+            f"the gradient is not finite in {count} steps in a row, the last one epoch "
+            f"{self.progress.epoch + 1}, step {self.progress.step + 1}, records {shown}; the last "
+            "good checkpoint stands; a lower --learning-rate may help"
+        )
+
+    def _show(self, bar, started: float) -> None:
+        loss, error, images = self._sums.fetch()
+        speed = (images - self._sums.begin) / (time.perf_counter() - started)
+        unit = self._net.skeleton.length_unit
+        joint_error = f"{error / max(1, images) * self._net.length:.2f} {unit}"
+        bar.set_postfix_str(
+            f"loss {loss / max(1, images):.5f}, joint error {joint_error}, {speed:.0f} images/s"
+        )
+
+
+class RunningSums:
+    """Sums of loss and joint error that stay on their devices until they are asked for.
+
+    Args:
+        progress: whose sums they go on from.
+    """
+
+    def __init__(self, progress: Progress):
+        self._known = np.array([progress.loss, progress.error])
+        self._waiting = []
+        self._images = self.begin = progress.images
+
+    def add(self, loss, error, count: int) -> None:
+        """Add sums over ``count`` samples of one device, without waiting for them."""
+        self._waiting.append(mx.nd.stack(loss, error))
+        self._images += count
+
+    def fetch(self) -> Tuple[float, float, int]:
+        """Return the sums of loss and joint error and their number of samples; waits."""
+        # One after the other: a resumed run adds the same numbers in the same order.
+        for pair in self._waiting:
+            self._known = self._known + pair.asnumpy().ravel().astype(np.float64)
+        self._waiting = []
+        return float(self._known[0]), float(self._known[1]), self._images

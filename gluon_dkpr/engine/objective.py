@@ -1,0 +1,124 @@
+"""What a network is trained for: targets of a batch, loss, and the joint error to look at."""
+
+from __future__ import annotations
+
+from typing import List, NamedTuple, Optional
+
+import numpy as np
+
+from gluon_dkpr.backend import mx
+from gluon_dkpr.config import TrainConfig
+from gluon_dkpr.data import Batch, LabelLayout, to_network_input
+from gluon_dkpr.data.human import is_root_relative
+from gluon_dkpr.model_zoo import PoseNet
+from gluon_dkpr.nn import JointLoss, KinematicLayer, ParameterBoundLoss, ParameterLoss
+from gluon_dkpr.types import Array, Tensor
+
+
+class Part(NamedTuple):
+    """One device's share of a batch, b samples; lengths as inside the network.
+
+    Attributes:
+        images: (b, C, H, W), 0 to 1.
+        joints: (b, J, D).
+        motion: (b, P).
+        scale: of the subject's bones, (b, 1); ``None`` where all objects have one size.
+        weight: of the joints in the loss, (b, 1, 1); ``None`` where all count alike.
+        idle: there were fewer samples than devices; this part stands in and must not count.
+    """
+
+    images: Tensor
+    joints: Tensor
+    motion: Tensor
+    scale: Optional[Tensor]
+    weight: Optional[Tensor]
+    idle: bool = False
+
+
+class Objective:
+    """Losses of a method on a kind of data.
+
+    Args:
+        net: the network.
+        config: of the training.
+        layout: of the labels. Where joints are measured from the root, those of people, the joint
+            error is measured so too.
+        ctx: devices.
+    """
+
+    def __init__(self, net: PoseNet, config: TrainConfig, layout: LabelLayout, ctx: List):
+        self._net, self._ctx = net, ctx
+        skeleton = net.skeleton.scaled(1.0 / net.length)
+        self._root = None
+        if is_root_relative(layout):
+            self._root = skeleton.joint_names.index(skeleton.root.name)
+        self._scaled = "scale" in layout.names
+        self._boxed = config.box_target and "box_mm" in layout.names
+        self._by_parameter = net.method == "parameter"
+        self._loss = ParameterLoss() if self._by_parameter else JointLoss()
+        self._loss.hybridize(static_alloc=True)
+        self._kinematic = self._bounds = None
+        if self._by_parameter:
+            self._kinematic = KinematicLayer(skeleton)
+            self._kinematic.initialize(ctx=ctx)
+            self._kinematic.hybridize(static_alloc=True)
+        self._bound_weight = config.bound_weight
+        if config.bound_weight and net.method != "direct":
+            self._bounds = ParameterBoundLoss(skeleton)
+            self._bounds.initialize(ctx=ctx)
+            self._bounds.hybridize(static_alloc=True)
+
+    def split(self, batch: Batch) -> List[Part]:
+        """Return a batch as evenly as possible over the devices."""
+        labels, net = batch.labels, self._net
+        arrays = [
+            to_network_input(batch.images),
+            labels["joints"] / net.length,
+            labels["motion"] / net.motion_units(),
+            labels["scale"][:, None] if self._scaled else None,
+            (net.length / labels["box_mm"])[:, None, None] if self._boxed else None,
+        ]
+        count, devices = len(batch), len(self._ctx)
+        # Of fewer samples than devices the first one is lent to the devices without any.
+        lent = max(0, devices - count)
+        rows = np.concatenate([np.arange(count), np.zeros(lent, dtype=int)])
+        parts = [[None] * devices if a is None else self._share(a[rows]) for a in arrays]
+        idle = [False] * (devices - lent) + [True] * lent
+        return [Part(*own) for own in zip(*parts, idle)]
+
+    def outputs(self, part: Part):
+        """Return the network's output for a part."""
+        if self._scaled and self._net.method == "kinematic":
+            return self._net(part.images, part.scale)
+        return self._net(part.images)
+
+    def loss(self, outputs, part: Part) -> Tensor:
+        """Return the loss of each sample, (b,); the trainer averages over the batch."""
+        several = isinstance(outputs, (list, tuple))
+        output, motion = outputs if several else (outputs, outputs)
+        if self._by_parameter:
+            loss = self._loss(output, part.motion)
+        elif part.weight is None:
+            loss = self._loss(output, part.joints)
+        else:
+            weighted = mx.nd.broadcast_mul(output, part.weight)
+            loss = self._loss(weighted, mx.nd.broadcast_mul(part.joints, part.weight))
+        if self._bounds is not None:
+            loss = loss + self._bound_weight * self._bounds(motion)
+        return loss
+
+    def joint_error(self, outputs, part: Part) -> Tensor:
+        """Return the mean joint error of each sample, (b,)."""
+        output = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
+        if self._by_parameter:
+            more = (part.scale,) if self._scaled else ()
+            output = self._kinematic(output, *more)
+        difference = output - part.joints
+        if self._root is not None:
+            root = mx.nd.slice_axis(difference, axis=1, begin=self._root, end=self._root + 1)
+            difference = mx.nd.broadcast_sub(difference, root)
+        return mx.nd.sqrt(mx.nd.square(difference).sum(axis=-1)).mean(axis=1)
+
+    def _share(self, array: Array) -> List[Tensor]:
+        array = mx.nd.array(np.ascontiguousarray(array), dtype="float32")
+        return mx.gluon.utils.split_and_load(array, self._ctx, even_split=False)

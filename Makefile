@@ -10,7 +10,7 @@ export PYTHON BUILD
 RUN := .venv/bin/python
 SOURCES := $(wildcard gluon_dkpr tools tests symbols docs setup.py)
 
-.PHONY: help setup train test test-slow lint format clean
+.PHONY: help setup people train test test-slow lint format clean
 
 help:  ## print this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -18,13 +18,18 @@ help:  ## print this list
 setup:  ## make .venv with the pinned packages, once
 	@sh tools/bootstrap.sh
 
+people: setup  ## add the data for tools/make_human_record.py, 170 MB
+	@sh tools/bootstrap.sh people
+
 train: setup  ## train the default preset; ARGS="--help" lists the options
 	@$(RUN) tools/train.py $(ARGS)
 
 test: lint  ## lint, then run the tests that are fast
+	@sh tools/bootstrap.sh people || echo "make: the tests of rendered people are left out" >&2
 	@$(RUN) -m pytest $(ARGS)
 
 test-slow: setup  ## run the tests that are slow
+	@sh tools/bootstrap.sh people || echo "make: the tests of rendered people are left out" >&2
 	@$(RUN) -m pytest -m slow $(ARGS)
 
 lint: setup  ## check style and formatting

@@ -44,7 +44,11 @@ INSTALL_REQUIRES = [
     # its own.
     "setuptools>=60",
     "imageio>=2.9",
+    # GluonCV's lock on its model store, taken to tidy up after a failed download.
+    "portalocker>=2",
     "PyYAML>=5.4",
+    # Pretrained weights; 500 kB, and it needs nothing else.
+    "safetensors>=0.4,<1",
     "tqdm>=4.60",
 ]
 
@@ -70,7 +74,8 @@ CU112_REQUIRES = [
 ]
 
 # Real motion capture: its package data is read, the physics engine is not used. The last release;
-# its files are those that the reader was tried on.
+# its files are those that the reader was tried on. Rendered people want more, see
+# requirements/people.txt: no extra can leave out torch, which one of the packages asks for.
 MOCAP_REQUIRES = ["pybullet==3.2.7"]
 
 TEST_REQUIRES = ["pytest>=8,<9", "hypothesis>=6.100,<7", "ruff==0.11.13"]

@@ -77,9 +77,10 @@ esac""",
         """Have the Python found, with nothing but Pythons on the PATH."""
         return self.bootstrap("find", **settings)
 
-    def setup(self, **settings: str):
+    def setup(self, *args: str, **settings: str):
         """Have .venv made."""
-        return self.bootstrap(path=f"{self.programs}{os.pathsep}{self.utilities}", **settings)
+        path = f"{self.programs}{os.pathsep}{self.utilities}"
+        return self.bootstrap(*args, path=path, **settings)
 
     def count(self, call: str) -> int:
         return self.calls.read_text().count(call) if self.calls.exists() else 0
@@ -199,6 +200,36 @@ def test_new_pins_build_or_python_make_it_anew(machine):
     assert machine.count("-m venv") == 3
     machine.setup(PYTHON="python3.9")
     assert machine.count("-m venv") == 4
+
+
+def test_people_are_added_once(machine):
+    """The data for rendered people come on demand, without what these packages ask for."""
+    machine.add_python("python3.10")
+    machine.setup()
+    assert machine.count("people.txt") == 0
+    done = machine.setup("people")
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert machine.count("--no-deps --only-binary :all: -r requirements/people.txt") == 1
+    assert machine.setup("people").stderr == ""
+    assert machine.count("people.txt") == 1
+    with (machine.tree / "requirements" / "people.txt").open("a") as lock:
+        lock.write("more==1.0\n")
+    machine.setup()
+    assert machine.count("people.txt") == 1
+    machine.setup("people")
+    assert machine.count("people.txt") == 2
+    assert machine.count("-m venv") == 1
+
+
+def test_people_that_cannot_be_had_leave_the_rest(machine):
+    machine.add_python("python3.10")
+    machine.setup()
+    done = machine.setup("people", DURING_PIP="echo no such wheel; exit 1")
+    assert done.returncode == 1
+    assert "no such wheel" in done.stderr
+    assert machine.setup().stderr == ""
+    assert machine.count("-m venv") == 1
+    assert machine.setup("people").returncode == 0
 
 
 def test_moved_tree_is_made_anew(machine):

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 import gluon_dkpr
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("base", "cpu", "cu112", "test")
+LOCKS = ("base", "cpu", "cu112", "test", "people")
 
 # What GluonCV asks for and the pins leave out on purpose; requirements/base.txt says why.
 LEFT_OUT = {"opencv-python", "pandas", "autocfg", "yacs"}
@@ -84,6 +84,16 @@ def test_the_builds_are_pinned_alike(requires, lock):
     assert sorted(getattr(load_setup(), requires)) == sorted(map(str, read_lock(lock)))
 
 
+def test_motion_capture_is_pinned_alike():
+    assert load_setup().MOCAP_REQUIRES == [str(pins("people")["pybullet"])]
+
+
+def test_no_extra_brings_torch():
+    """A package of people.txt asks for torch: no extra may name one but the motion capture."""
+    extras = {canonicalize_name(Requirement(text).name) for text in load_setup().MOCAP_REQUIRES}
+    assert extras & set(pins("people")) == {"pybullet"}
+
+
 def test_version_is_read_without_importing():
     assert load_setup().read_version() == gluon_dkpr.__version__
 
@@ -99,14 +109,19 @@ def test_venv_has_the_pinned_versions():
     for name, pin in pins("base", "test", build).items():
         if pin.marker is None or pin.marker.evaluate():
             assert metadata.version(name) == version(pin), name
+    for name, pin in pins("people").items():
+        assert name not in installed_names() or metadata.version(name) == version(pin), name
 
 
 @in_venv
 def test_pins_are_complete():
-    """Whatever a pinned package asks for is pinned, too: --no-deps would not bring it."""
+    """Whatever a pinned package asks for is pinned, too: --no-deps would not bring it.
+
+    Of people.txt only files are read, so what these packages would need does not matter.
+    """
     installed = installed_names()
     missing = set()
-    for name in installed:
+    for name in installed - set(pins("people")):
         for text in metadata.requires(name) or []:
             wanted = Requirement(text)
             needed = wanted.marker is None or wanted.marker.evaluate({"extra": ""})

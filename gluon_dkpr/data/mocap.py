@@ -109,6 +109,21 @@ class Retargeted:
     error: Array
 
 
+def clip_folder() -> Path:
+    """Return the folder of the installed package's clips, without importing the package.
+
+    Raises:
+        MocapError: if it is not installed.
+    """
+    spec = importlib.util.find_spec("pybullet_data")
+    if spec is None or not spec.submodule_search_locations:
+        raise MocapError(
+            "pybullet_data not found; install the extra 'mocap' (pip install pybullet==3.2.7) or "
+            "give the folder of its files humanoid3d_*.txt"
+        )
+    return Path(spec.submodule_search_locations[0]) / MOTIONS
+
+
 def list_clips(folder=None) -> Tuple[str, ...]:
     """Return the names of the clips, sorted: ``backflip``, ``cartwheel``, ...
 
@@ -118,7 +133,7 @@ def list_clips(folder=None) -> Tuple[str, ...]:
     Raises:
         MocapError: if pybullet is not installed, or the folder has no clip.
     """
-    folder = _motions() if folder is None else Path(folder)
+    folder = clip_folder() if folder is None else Path(folder)
     names = sorted(path.stem[len(PREFIX) :] for path in folder.glob(f"{PREFIX}*.txt"))
     if not names:
         raise MocapError(f"{folder}: no file {PREFIX}*.txt in it")
@@ -140,7 +155,7 @@ def read_clip(name, folder=None) -> Clip:
         names = list_clips(folder)
         if str(name) not in names:
             raise MocapError(f"no clip '{name}', expected one of {', '.join(names)}")
-        path = (_motions() if folder is None else Path(folder)) / f"{PREFIX}{name}.txt"
+        path = (clip_folder() if folder is None else Path(folder)) / f"{PREFIX}{name}.txt"
     frames, loops = _read_frames(path)
     stem = path.stem
     rotations, quaternion_error = _rotations(path, frames)
@@ -194,17 +209,6 @@ def retarget(clip: Clip, skeleton: Optional[Skeleton] = None, **options) -> Reta
     result = fit_model(skeleton, clip.joints, sequence=True, **options)
     error = np.linalg.norm(result.joints - clip.joints, axis=-1).mean(axis=-1)
     return Retargeted(clip, skeleton, result.motion, result.joints, error)
-
-
-def _motions() -> Path:
-    """Return the folder of the installed package's clips, without importing the package."""
-    spec = importlib.util.find_spec("pybullet_data")
-    if spec is None or not spec.submodule_search_locations:
-        raise MocapError(
-            "pybullet_data not found; install the extra 'mocap' (pip install pybullet==3.2.7) or "
-            "give the folder of its files humanoid3d_*.txt"
-        )
-    return Path(spec.submodule_search_locations[0]) / MOTIONS
 
 
 def _read_frames(path: Path) -> Tuple[Array, bool]:

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import Tuple
+from typing import Tuple, Union
 
 import numpy as np
 
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.types import Array
+
+Buffer = Union[bytes, memoryview]
 
 MAGIC = struct.pack("<I", 0xCED7230A)
 _FRAME = struct.Struct("<4sI")
@@ -33,6 +35,23 @@ _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 
 class RecordError(DkprError, ValueError):
     """A data set cannot be read or written; the message names file, found and expected."""
+
+
+class DamagedRecordError(RecordError):
+    """One record of a data set is damaged; the others can still be read.
+
+    Attributes:
+        path: the .rec file.
+        key: of the record.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, path, key: int, reason: str):
+        super().__init__(path, key, reason)
+        self.path, self.key, self.reason = path, key, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: record {self.key} is damaged: {self.reason}"
 
 
 def frame(data: bytes) -> bytes:
@@ -58,13 +77,15 @@ def frame(data: bytes) -> bytes:
     return joined + bytes(-len(joined) % 4)
 
 
-def unframe(blob: bytes) -> bytes:
+def unframe(blob: Buffer) -> Buffer:
     """Return the data of one RecordIO frame that fills ``blob`` exactly.
+
+    A record that was not split, the usual kind, is not copied.
 
     Raises:
         RecordError: if it does not.
     """
-    parts, at, last = [], 0, False
+    parts, at, last, view = [], 0, False, memoryview(blob)
     while not last:
         if len(blob) < at + _FRAME.size:
             raise RecordError(f"a frame ends after {len(blob)} bytes")
@@ -74,12 +95,12 @@ def unframe(blob: bytes) -> bytes:
         flag, length = word >> 29, word & _MAX_PART
         if flag not in ((_MIDDLE, _LAST) if parts else (_WHOLE, _FIRST)):
             raise RecordError(f"part {len(parts)} of a frame has flag {flag}")
-        parts.append(blob[at + _FRAME.size : at + _FRAME.size + length])
+        parts.append(view[at + _FRAME.size : at + _FRAME.size + length])
         at += _FRAME.size + length + -length % 4
         last = flag in (_WHOLE, _LAST)
     if at != len(blob):
         raise RecordError(f"a frame of {at} bytes, expected {len(blob)}")
-    return MAGIC.join(parts)
+    return parts[0] if len(parts) == 1 else MAGIC.join(parts)
 
 
 def pack(key: int, label: Array, image: bytes) -> bytes:
@@ -88,8 +109,8 @@ def pack(key: int, label: Array, image: bytes) -> bytes:
     return _HEADER.pack(len(label), 0.0, key, zlib.crc32(payload)) + payload
 
 
-def unpack(record: bytes, key: int, label_length: int) -> Tuple[Array, bytes]:
-    """Return the label (L,) and the encoded image of a record.
+def unpack(record: Buffer, key: int, label_length: int) -> Tuple[Array, memoryview]:
+    """Return the label (L,) and the encoded image of a record, without copying either.
 
     Raises:
         RecordError: for another key, a label of another length or a wrong checksum.
@@ -106,7 +127,7 @@ def unpack(record: bytes, key: int, label_length: int) -> Tuple[Array, bytes]:
         raise RecordError(f"{len(payload)} bytes, expected a label of {4 * length} bytes")
     if zlib.crc32(payload) != checksum:
         raise RecordError(f"the checksum is {zlib.crc32(payload):08x}, expected {checksum:08x}")
-    return np.frombuffer(payload, "<f4", length), bytes(payload[4 * length :])
+    return np.frombuffer(payload, "<f4", length), payload[4 * length :]
 
 
 def parse_index(text: bytes, count: int, total_bytes: int) -> Array:
@@ -120,10 +141,10 @@ def parse_index(text: bytes, count: int, total_bytes: int) -> Array:
     Raises:
         RecordError: if the index does not fit them.
     """
-    try:
-        table = np.array([int(word) for word in text.split()], dtype=np.int64)
-    except (ValueError, OverflowError):
-        raise RecordError("the index holds something else than numbers") from None
+    if text.translate(None, b"0123456789 \t\r\n"):
+        raise RecordError("the index holds something else than numbers")
+    # Of a number beyond int64 NumPy makes the largest one, which no file reaches.
+    table = np.fromstring(text, dtype=np.int64, sep=" ")
     if len(table) != 2 * count:
         raise RecordError(f"the index has {len(table) / 2:g} lines, expected {count}")
     keys, offsets = table.reshape(-1, 2).T

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from gluon_dkpr.skeleton.io import load_skeleton
 from gluon_dkpr.skeleton.skeleton import Skeleton
 
 
+@lru_cache(maxsize=None)
 def human36m() -> Skeleton:
     """Return the body with 17 joints and 27 motion parameters, in mm and the camera frame.
 

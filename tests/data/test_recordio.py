@@ -86,14 +86,17 @@ def test_unpack_says_what_is_wrong(key, length, cut, message):
     ("text", "message"),
     [
         (b"0\t0\n1\tx\n", "something else than numbers"),
-        (b"0\t0\n1\t" + b"9" * 30, "something else than numbers"),
+        (b"0\t0\n1\t16_0\n", "something else than numbers"),
+        (b"0\t0\n1\t-4\n", "something else than numbers"),
+        (b"", "0 lines, expected 2"),
+        (b" \n", "0.5 lines, expected 2"),
         (b"0\t0\n", "1 lines, expected 2"),
         (b"0\t0\n1\n", "1.5 lines, expected 2"),
         (b"0\t0\n2\t16\n", "key 2 in line 2, expected 1"),
         (b"0\t4\n1\t16\n", "line 1 of the index"),
         (b"0\t0\n1\t0\n", "line 1 of the index"),
         (b"0\t0\n1\t32\n", "line 2 of the index"),
-        (b"0\t0\n1\t-4\n", "line 1 of the index"),
+        (b"0\t0\n1\t" + b"9" * 30, "line 2 of the index"),
     ],
 )
 def test_index_that_does_not_fit_is_refused(text, message):

@@ -50,6 +50,7 @@ INSTALL_REQUIRES = [
     # Pretrained weights; 500 kB, and it needs nothing else.
     "safetensors>=0.4,<1",
     "tqdm>=4.60",
+    "tensorboardX>=2.5",
 ]
 
 # mxnet and mxnet-cu112 own the same folder: take exactly one of the extras cpu and cu112.

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gluon_dkpr import cli
-from gluon_dkpr.config import Config
+from gluon_dkpr.config import Config, load_config
 from gluon_dkpr.presets import PRESETS, get_preset, with_paper_schedule
 
 
@@ -14,14 +14,14 @@ def parse():
         "the exported graph into a folder."
     )
     add = parser.add_argument
-    add("--preset", default="toy3", choices=PRESETS, help="named configuration")
-    add("--method", default="kinematic", choices=["kinematic", "direct", "parameter"],
-        help="what the network's outputs mean (paper, section 3.3)")  # fmt: skip
+    add("--preset", choices=PRESETS, help="named configuration (default: toy3)")
+    add("--method", choices=["kinematic", "direct", "parameter"],
+        help="what the outputs mean; paper, section 3.3 (default: kinematic)")  # fmt: skip
     add("--ctx", default="cpu", help="devices: cpu, gpu, or a list such as gpu0,gpu1 or cpu0,cpu1")
     add("--epochs", type=int, help="number of epochs (default: the preset's)")
     add("--batch-size", type=int, help="over all devices (default: the preset's)")
     add("--learning-rate", type=float, help="at the start (default: the preset's)")
-    add("--seed", type=int, default=0, help="of weights and order of samples")
+    add("--seed", type=int, help="of weights and order of samples (default: 0)")
     add("--data", default="", metavar="NAME",
         help="data set NAME.rec/.idx/.json (default: the preset's, made if it can be)")  # fmt: skip
     add("--pretrained", metavar="WHAT",
@@ -33,22 +33,27 @@ def parse():
     add("--paper", action="store_true", help="the paper's own hyper-parameters (SGD, batch 512)")
     add("--kvstore", default="device", choices=["device", "local"], help="where gradients meet")
     add("--out", help="folder of the run (default: a new one, runs/PRESET-METHOD)")
-    add("--resume", action="store_true", help="continue the run in --out")
-    return parser.parse_args()
+    add("--resume", action="store_true", help="continue the run in --out, as it is configured")
+    add("--override", action="store_true", help="continue it even if other flags say otherwise")
+    args = parser.parse_args()
+    if args.resume and not args.out:
+        parser.error("--resume continues the run in --out, which is not given")
+    return args
 
 
 def resolve(args) -> Config:
-    """Return the preset with the flags on top."""
-    config = get_preset(args.preset)
+    """Return the preset, or the configuration of a run to resume, with the flags on top."""
+    path = Path(args.out or "", "config.yaml")
+    resumed = args.resume and not args.preset and path.is_file()
+    config = load_config(path) if resumed else get_preset(args.preset or "toy3")
     if args.paper:
         config = with_paper_schedule(config)
     names = ("epochs", "batch_size", "learning_rate", "seed", "bound_weight")
     train = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    model = {"method": args.method}
+    flags = (("method", args.method), ("pretrained", args.pretrained))
+    model = {name: value for name, value in flags if value}
     if args.raw_outputs:
         model["scaled_outputs"] = False
-    if args.pretrained:
-        model["pretrained"] = args.pretrained
     data = {"record": args.data} if args.data else {}
     return config.replace(data=data, model=model, train=train)
 
@@ -65,7 +70,8 @@ def main():
     name = f"{config.preset}-{config.model.method}"
     default = run_folder.free_folder(Path("runs", name))
     folder = Path(args.out) if args.out else default
-    result = train(config, folder, parse_contexts(args.ctx), args.kvstore, args.resume)
+    options = args.kvstore, args.resume, args.override
+    result = train(config, folder, parse_contexts(args.ctx), *options)
     print(run_folder.summary(result, folder))
 
 

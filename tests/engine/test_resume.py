@@ -173,7 +173,8 @@ def test_signals_end_a_run_in_good_order(number, record, tmp_path):
     again = [sys.executable, str(TOOL), "--resume", "--out", str(tmp_path / "run"), "--epochs", "1"]
     done = subprocess.run(again, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert "train.epochs was 200, now 1" in done.stderr
+    expected = f"{tmp_path / 'run'}: another configuration: train.epochs was 200, now 1; --override"
+    assert expected in done.stderr
 
 
 def test_damaged_newest_checkpoint_falls_back(record, whole, tmp_path, capsys):

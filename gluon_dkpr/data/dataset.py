@@ -208,9 +208,7 @@ class RecordDataset:
         """
         found = file_sha256(self.path)
         if found != self.info.rec_sha256:
-            raise RecordError(
-                f"{self.path}: SHA-256 is {found}, expected {self.info.rec_sha256}"
-            )
+            raise RecordError(f"{self.path}: SHA-256 is {found}, expected {self.info.rec_sha256}")
 
     def _checked(self, keys: Iterable[int]) -> Array:
         """Return keys as int64 (N,); raise RecordError for one of another split."""

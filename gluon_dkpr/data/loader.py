@@ -17,6 +17,8 @@ from gluon_dkpr.types import Array
 
 CACHE_MODES = ("auto", "always", "never")
 CACHE_BYTES = 512 << 20
+# A larger set takes too long to decode before its first batch, however small its images are.
+CACHE_SAMPLES = 100_000
 # Beyond these Python's lock is what limits, at some 10,000 photographs of 224 px in a second.
 MAX_WORKERS = 8
 # Batches that are ready or being made, beside one for each thread.
@@ -50,7 +52,7 @@ class Batch:
 class BatchLoader:
     """Serves a data set batch by batch, the last one smaller when the division leaves a rest.
 
-    A set that fits ``cache_bytes`` is decoded once, when its first batch is asked for, and kept as
+    A set of at most 100,000 samples that fits ``cache_bytes`` is decoded once, when its first batch is asked for, and kept as
     uint8. A larger one is decoded ahead by threads, ``workers + 3`` batches at a time at most:
     OpenCV decodes outside Python's lock, so threads keep all cores busy and share their memory.
     What is served does not depend on ``workers`` or the cache.
@@ -102,7 +104,8 @@ class BatchLoader:
         self.dataset, self.batch_size, self.seed, self.shuffle = dataset, batch_size, seed, shuffle
         self.workers = workers
         decoded_bytes = len(dataset) * int(np.prod(dataset.image_shape))
-        self.cached = cache == "always" or (cache == "auto" and decoded_bytes <= cache_bytes)
+        small = decoded_bytes <= cache_bytes and len(dataset) <= CACHE_SAMPLES
+        self.cached = cache == "always" or (cache == "auto" and small)
         self._substitutes = Substitutes(dataset, seed) if on_damage == "skip" else None
         self._memory = None
 

@@ -17,7 +17,7 @@ WIDTH_PX = 224
 def write_preview(path, picture, images: int = 24) -> None:
     """Write a contact sheet of people: images evenly from all splits, with their skeletons.
 
-    Under an image stand its split, subject, action and the number of the camera.
+    The splits follow each other. Under an image stand subject, action and number of the camera.
 
     Args:
         path: NAME of a data set of people.
@@ -45,6 +45,6 @@ def write_preview(path, picture, images: int = 24) -> None:
         poses += list(labels["joints_px"])
         for i in range(count):
             words = [found[int(labels[kind][i])] for kind, found in names.items() if found]
-            captions.append(" ".join([split, *words, f"{int(labels['camera'][i])}"]))
+            captions.append(" ".join([*words, f"{int(labels['camera'][i])}"]))
     scale = max(1, round(WIDTH_PX / shown[0].shape[1]))
     pose_sheet(shown, skeleton, poses, captions, picture, COLUMNS, scale)

@@ -26,6 +26,8 @@ _INK: Color = (30, 30, 30)
 _FONT, _FONT_SCALE, _LINE_PX = cv2.FONT_HERSHEY_SIMPLEX, 0.5, 24
 _GAP_PX = 8
 _SWATCH_PX = 24
+# OpenCV's own 95 makes a sheet of photographs half as large again and looks the same.
+_JPEG_QUALITY = 88
 # Brightness of the images under the skeletons.
 _DIMMED = 0.5
 # Name, colour and thickness; told apart by both, the second lies over the first.
@@ -192,7 +194,8 @@ def _write_image(image: Array, path) -> None:
     """Write an RGB image (H, W, 3), uint8; the suffix chooses the format."""
     check_sheet_name(path)
     suffix = Path(path).suffix
-    done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    settings = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if suffix in (".jpg", ".jpeg") else []
+    done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
     if not done:
         height, width = image.shape[:2]
         raise PictureError(f"{path}: {width} by {height} px are too many for '{suffix}'")

@@ -28,11 +28,11 @@ def shown(monkeypatch):
 
 
 def test_captions_and_scale(tmp_path, monkeypatch):
-    write_people(tmp_path / "people", {"train": 40, "test": 2})
+    write_people(tmp_path / "people", {"train": 40, "test": 2}, ("S7", "S1"))
     calls = shown(monkeypatch)
     preview.write_preview(tmp_path / "people", tmp_path / "s.png", images=10)
     images, skeleton, poses, captions, path, columns, scale = calls[0]
-    assert captions == ["train S1 Walking 0"] * 5 + ["test S1 Walking 0"] * 2
+    assert captions == ["S7 Walking 0"] * 7
     assert len(images) == len(poses) == 7
     assert (path, columns, scale) == (tmp_path / "s.png", 6, 7)
     assert skeleton.joint_names == human36m().joint_names

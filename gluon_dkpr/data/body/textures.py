@@ -34,7 +34,7 @@ def photo_folder() -> Path:
     spec = importlib.util.find_spec("skimage")
     if spec is None or not spec.submodule_search_locations:
         raise BodyError(
-            "scikit-image not found, whose photos are backgrounds; install it: "
+            "scikit-image not found, whose photos are backgrounds; install it: make people, or "
             "pip install --no-deps scikit-image==0.25.2"
         )
     return Path(spec.submodule_search_locations[0]) / "data"

@@ -148,16 +148,16 @@ def on_host(host: Host, command: Sequence[str]) -> List[str]:
 
 def free_port(host: Host) -> int:
     """Return a port that nobody listens on at the host's address."""
-    return int(_ask(host, _FREE_PORT, host.address))
+    return _ask(host, _FREE_PORT, host.address)
 
 
 def matches(host: Host, pattern: str) -> bool:
     """Tell whether there is a file on the host that matches a pattern."""
-    return int(_ask(host, _EXISTS, pattern)) > 0
+    return _ask(host, _EXISTS, pattern) > 0
 
 
-def _ask(host: Host, code: str, argument: str) -> str:
-    """Run a line of Python on a host and return what it printed, a number.
+def _ask(host: Host, code: str, argument: str) -> int:
+    """Run a line of Python on a host and return the number that it printed.
 
     Raises:
         LaunchError: with the last line that the host or ssh had to say.
@@ -172,9 +172,10 @@ def _ask(host: Host, code: str, argument: str) -> str:
         raise LaunchError(f"{command[0]}: cannot be started: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise LaunchError(f"{host.name}: no answer within {ANSWER_SECONDS} s") from None
-    if done.returncode or not done.stdout.strip().isdigit():
+    number = done.stdout.split()[-1:]  # a shell may have greeted before
+    if done.returncode or not (number and number[0].isdigit()):
         said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
         raise LaunchError(
             f"{host.name}: Python does not run there as it does here; it says: {said}"
         )
-    return done.stdout
+    return int(number[0])

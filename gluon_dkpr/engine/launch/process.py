@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import BinaryIO, Optional
+from typing import BinaryIO, Dict, List, Optional, Tuple
 
 from gluon_dkpr.engine.launch import guard
 from gluon_dkpr.engine.launch.hosts import LaunchError, on_host
@@ -94,36 +94,44 @@ class Reader(threading.Thread):
         self._writer.write(self._prefix + line)
 
 
+def guarded(member: Member) -> Tuple[List[str], Dict[str, str]]:
+    """Return what starts a member under its guard, on whichever machine, and its environment."""
+    local, environment = member.host.is_local, dict(os.environ)
+    silence = 0 if local else SILENCE_SECONDS
+    path = str(Path(guard.__file__).resolve())
+    command = [sys.executable, "-I", path, str(silence), *member.command]
+    if local:
+        environment.update(member.settings)
+    else:
+        kept = {name: text for name, text in os.environ.items() if PASSED_ON.match(name)}
+        settings = {**kept, **member.settings}
+        command = ["env", *(f"{name}={text}" for name, text in settings.items()), *command]
+    return on_host(member.host, command), environment
+
+
 class Process:
-    """A member of the group that has been started."""
+    """A member of the group, running from here on.
+
+    Args:
+        member: what to start.
+        out, error: where its output goes.
+
+    Raises:
+        LaunchError: if there is no ssh, or no Python any more.
+    """
 
     def __init__(self, member: Member, out: Writer, error: Writer):
         self.member = member
-        environment = dict(os.environ)
-        silence, command = "0", [*member.command]
-        if member.host.is_local:
-            environment.update(member.settings)
-        else:
-            kept = {name: text for name, text in os.environ.items() if PASSED_ON.match(name)}
-            settings = {**kept, **member.settings}
-            silence = str(SILENCE_SECONDS)
-            command = [*command]
-        watched = [sys.executable, "-I", str(Path(guard.__file__).resolve()), silence, *command]
-        if not member.host.is_local:
-            watched = ["env", *(f"{name}={text}" for name, text in settings.items()), *watched]
+        command, environment = guarded(member)
+        pipe = subprocess.PIPE
         try:
+            # In a session of its own, out of reach of the terminal's Ctrl-C.
             self._popen = subprocess.Popen(
-                on_host(member.host, watched),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment,
+                command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment,
                 start_new_session=True,
-            )
+            )  # fmt: skip
         except OSError as problem:
-            raise LaunchError(
-                f"{problem.filename}: cannot be started: {problem.strerror}"
-            ) from None
+            raise LaunchError(f"{command[0]}: cannot be started: {problem.strerror}") from None
         self._readers = [
             Reader(self._popen.stdout, member.name, out),
             Reader(self._popen.stderr, member.name, error),
@@ -159,9 +167,8 @@ class Process:
             os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait()
 
-    def finish_output(self, seconds: float) -> None:
-        """Wait until what it has written is shown, or for so long."""
-        end_at = time.monotonic() + seconds
+    def finish_output(self, end_at: float) -> None:
+        """Wait until what it has written is shown, or until a time of ``time.monotonic``."""
         for reader in self._readers:
             reader.join(max(0.0, end_at - time.monotonic()))
 

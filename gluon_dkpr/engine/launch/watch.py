@@ -77,11 +77,12 @@ def run_group(
 def _watch(processes, announce, signals: Signals, out: Writer) -> Outcome:
     """Wait until all workers have ended, one process has died, or a signal comes."""
     workers = [process for process in processes if process.member.role == "worker"]
+    others = [process for process in processes if process not in workers]
     while True:
-        dead = [process for process in processes if process.status]
+        dead = [process for process in (*workers, *others) if process.status]
         if dead:
+            _finish_output(dead)
             for process in dead:
-                process.finish_output(OUTPUT_SECONDS)
                 announce(process.describe_death())
             if len(dead) < len(processes):
                 announce("ending the others")
@@ -116,8 +117,13 @@ def _end(processes: Sequence[Process]) -> None:
     for process in processes:
         if process.status is None:
             process.kill()
+    _finish_output(processes)
+
+
+def _finish_output(processes: Sequence[Process]) -> None:
+    end_at = time.monotonic() + OUTPUT_SECONDS
     for process in processes:
-        process.finish_output(OUTPUT_SECONDS)
+        process.finish_output(end_at)
 
 
 def _wait(processes, seconds: float, enough: Callable[[], bool]) -> None:

@@ -4,9 +4,12 @@ import gzip
 
 import numpy as np
 import pytest
+from body_poses import AVERAGE
 
 from gluon_dkpr.data.body import files
 from gluon_dkpr.data.body.files import BodyError, body_folder, read_mesh, read_target, read_weights
+from gluon_dkpr.data.body.rig import segment_weights
+from gluon_dkpr.data.body.shape import shaped_vertices
 from gluon_dkpr.data.body.textures import photo_folder, read_photos
 
 OBJ = """v 0 0 0
@@ -90,6 +93,18 @@ def test_malformed_target(tmp_path, content):
     write(tmp_path, "targets/tall.target.gz", content)
     with pytest.raises(BodyError, match="tall.target.gz"):
         read_target(tmp_path, "tall")
+
+
+def test_target_and_weights_of_another_mesh(tmp_path):
+    """Numbers beyond the mesh are found before they are used."""
+    write(tmp_path, files.MESH, OBJ)
+    write(tmp_path, files.WEIGHTS, '{"weights": {"head": [[4, 1.0]]}}')
+    part = "targets/macrodetails/universal-male-young-averagemuscle-averageweight.target.gz"
+    write(tmp_path, part, gzip.compress(b"4 1 1 1\n"))
+    with pytest.raises(BodyError, match=r"target 'macrodetails/universal-.* names a vertex"):
+        shaped_vertices(tmp_path, AVERAGE)
+    with pytest.raises(BodyError, match="weights of bone 'head' name a vertex"):
+        segment_weights(tmp_path)
 
 
 def test_missing_files(tmp_path):

@@ -81,6 +81,17 @@ def test_training_poses_are_new_and_possible(studio):
     assert np.mean([is_possible(pose, studio.skeleton) for pose in poses]) > 0.95
 
 
+def test_most_people_are_upright(studio):
+    for split in ("train", "test"):
+        poses = np.array([moment.motion for moment in moments(studio, split)])
+        joints = forward_kinematics(BODY, poses)
+        trunk = joints[:, BODY.joint_names.index("neck")] - joints[:, 0]
+        tilt = np.degrees(np.arccos(-trunk[:, 1] / np.linalg.norm(trunk, axis=1)))
+        assert 0.8 < (tilt < 65).mean() < 1
+        # Not all: there are somersaults, too.
+        assert tilt.max() > 80
+
+
 def test_people_face_everywhere(studio):
     yaws = np.array([moment.motion[ROOT_YAW] for moment in moments(studio, "test")])
     assert np.abs(np.exp(1j * yaws).mean()) < 0.15

@@ -232,32 +232,28 @@ def test_nothing_could_be_converted(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def unless_posing(action):
-    """Return a worker that does its work, except for one of the videos."""
-
-    def work(messages, task):
-        if task.clip.action == "Posing":
-            action(messages)
-        else:
-            REAL_WORK(messages, task)
-
-    return work
-
-
 REAL_WORK = pool._work
 
 
-# Workers import this module and find them by name.
+# Workers import this module and find these by name.
 def crashing(messages, task):
-    unless_posing(lambda _: os.kill(os.getpid(), signal.SIGSEGV))(messages, task)
+    dies_with(signal.SIGSEGV, messages, task)
 
 
 def killed(messages, task):
-    unless_posing(lambda _: os.kill(os.getpid(), signal.SIGKILL))(messages, task)
+    dies_with(signal.SIGKILL, messages, task)
+
+
+def dies_with(number, messages, task):
+    if task.clip.action == "Posing":
+        os.kill(os.getpid(), number)
+    REAL_WORK(messages, task)
 
 
 def exiting(messages, task):
-    unless_posing(lambda _: os._exit(3))(messages, task)
+    if task.clip.action == "Posing":
+        os._exit(3)
+    REAL_WORK(messages, task)
 
 
 def without_space(messages, task):

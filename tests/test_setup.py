@@ -85,7 +85,8 @@ def test_the_builds_are_pinned_alike(requires, lock):
 
 
 def test_motion_capture_is_pinned_alike():
-    assert load_setup().MOCAP_REQUIRES == [str(pins("people")["pybullet"])]
+    (motion_capture,) = load_setup().MOCAP_REQUIRES
+    assert motion_capture == str(pins("people")["pybullet"])
 
 
 def test_no_extra_brings_torch():

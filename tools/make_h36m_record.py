@@ -31,6 +31,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     except StrictError as error:
         print("\n".join(problem_lines(error.problems)))
         raise
+    except KeyboardInterrupt:
+        print(
+            f"{record_paths(args.out)[0].with_suffix('.parts')}: the same command goes on from here"
+        )
+        raise
     seconds = time.perf_counter() - begin
     print("\n".join([", ".join(map(str, record_paths(args.out))), *summary.lines()]))
     print(f"{seconds:.1f} s with {args.workers} workers: {summary.speed()}")

@@ -14,7 +14,7 @@ from gluon_dkpr.data.mocap import (
     retarget,
 )
 from gluon_dkpr.data.record import RecordInfo, record_paths, write_record
-from gluon_dkpr.data.recordio import RecordError
+from gluon_dkpr.data.recordio import DamagedRecordError, RecordError
 from gluon_dkpr.data.render import render_planar
 from gluon_dkpr.data.toy import ToyError, is_drawable, make_toy_record, sample_motion
 
@@ -22,6 +22,7 @@ __all__ = [
     "Batch",
     "BatchLoader",
     "Clip",
+    "DamagedRecordError",
     "ImageFormat",
     "JointFileError",
     "LabelField",

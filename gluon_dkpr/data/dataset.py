@@ -6,7 +6,7 @@ import copy
 import json
 import os
 from pathlib import Path
-from typing import Dict, Iterable, Tuple
+from typing import Dict, Iterable, Optional, Tuple
 
 import numpy as np
 
@@ -123,11 +123,14 @@ class RecordDataset:
         """(H, W, C) of every image."""
         return self.info.image.shape
 
-    def read(self, keys: Iterable[int]) -> Tuple[Array, Dict[str, Array]]:
+    def read(
+        self, keys: Iterable[int], out: Optional[Array] = None
+    ) -> Tuple[Array, Dict[str, Array]]:
         """Return samples in the order of ``keys``.
 
         Args:
             keys: N keys of this split.
+            out: contiguous array for the images; without it a new one.
 
         Returns:
             Images, uint8, shape (N, H, W, C), and for each field of the layout a float32 array,
@@ -138,7 +141,7 @@ class RecordDataset:
             RecordError: for a key of another split.
         """
         keys = self._checked(keys)
-        images = np.empty((len(keys), *self.image_shape), dtype=np.uint8)
+        images = np.empty((len(keys), *self.image_shape), np.uint8) if out is None else out
         labels = np.empty((len(keys), self.layout.length), dtype=np.float32)
         for i, key in enumerate(keys.tolist()):
             labels[i], data = self._file.record(key)

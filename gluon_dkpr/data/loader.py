@@ -52,10 +52,10 @@ class Batch:
 class BatchLoader:
     """Serves a data set batch by batch, the last one smaller when the division leaves a rest.
 
-    A set of at most 100,000 samples that fits ``cache_bytes`` is decoded once, when its first batch is asked for, and kept as
-    uint8. A larger one is decoded ahead by threads, ``workers + 3`` batches at a time at most:
-    OpenCV decodes outside Python's lock, so threads keep all cores busy and share their memory.
-    What is served does not depend on ``workers`` or the cache.
+    A set of at most 100,000 samples that fits ``cache_bytes`` is decoded once, when its first batch
+    is asked for, and kept as uint8. A larger one is decoded ahead by threads, ``workers + 3``
+    batches at a time at most: OpenCV decodes outside Python's lock, so threads keep all cores busy
+    and share their memory. What is served does not depend on ``workers`` or the cache.
 
     Args:
         dataset: a :class:`RecordDataset`, or anything with its ``keys``, ``image_shape``,
@@ -152,7 +152,7 @@ class BatchLoader:
 
     def _batches(self, steps) -> Iterator[Batch]:
         if not self.cached:
-            yield from _ahead(self._read, steps, self.workers)
+            yield from self._read_ahead(steps)
             return
         if self._memory is None:
             self._memory = self._decode_all()
@@ -161,11 +161,19 @@ class BatchLoader:
             some = {name: values[positions] for name, values in whole.labels.items()}
             yield Batch(whole.images[positions], some, whole.keys[positions])
 
-    def _read(self, positions: Array) -> Batch:
+    def _read_ahead(self, steps: Iterable[Array]) -> Iterator[Batch]:
+        # The images' memory is taken here: what a thread takes for itself and another one frees is
+        # kept by the C library, for each thread, and more of it after every epoch.
+        shape = self.dataset.image_shape
+        items = ((positions, np.empty((len(positions), *shape), np.uint8)) for positions in steps)
+        return _ahead(self._read, items, self.workers)
+
+    def _read(self, item: Tuple[Array, Array]) -> Batch:
+        positions, images = item
         if self._substitutes is not None:
-            return Batch(*self._substitutes.read(positions))
+            return Batch(*self._substitutes.read(positions, images))
         keys = self.dataset.keys[positions]
-        return Batch(*self.dataset.read(keys), keys)
+        return Batch(*self.dataset.read(keys, images), keys)
 
     def _decode_all(self) -> Batch:
         """Return the samples of all positions as one batch."""
@@ -174,7 +182,7 @@ class BatchLoader:
         labels, keys = {}, np.empty(count, np.int64)
         starts = range(0, count, _CACHE_CHUNK)
         chunks = [np.arange(begin, min(begin + _CACHE_CHUNK, count)) for begin in starts]
-        for positions, chunk in zip(chunks, _ahead(self._read, chunks, self.workers)):
+        for positions, chunk in zip(chunks, self._read_ahead(chunks)):
             images[positions], keys[positions] = chunk.images, chunk.keys
             for name, values in chunk.labels.items():
                 labels.setdefault(name, np.empty((count, *values.shape[1:]), values.dtype))

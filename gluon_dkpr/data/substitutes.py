@@ -32,11 +32,12 @@ class Substitutes:
         self._path = getattr(dataset, "path", "the data set")
         self.damaged: Dict[int, str] = dict(getattr(dataset, "damaged", {}))
 
-    def read(self, positions: Array) -> Tuple[Array, Dict[str, Array], Array]:
+    def read(self, positions: Array, out: Array) -> Tuple[Array, Dict[str, Array], Array]:
         """Return images, labels and keys of samples.
 
         Args:
             positions: in the data set, (N,).
+            out: contiguous array for the images.
 
         Raises:
             RecordError: if too many records are damaged.
@@ -44,7 +45,7 @@ class Substitutes:
         while True:
             keys = np.array([self._key(position) for position in positions.tolist()], np.int64)
             try:
-                return (*self._dataset.read(keys), keys)
+                return (*self._dataset.read(keys, out), keys)
             except DamagedRecordError as error:
                 self.damaged[error.key] = error.reason
 

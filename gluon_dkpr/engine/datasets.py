@@ -10,7 +10,7 @@ from typing import Tuple
 from tqdm import tqdm
 
 from gluon_dkpr.config import Config, DataConfig
-from gluon_dkpr.data import RecordDataset, make_toy_record, record_paths
+from gluon_dkpr.data import RecordDataset, RecordError, make_toy_record, record_paths
 from gluon_dkpr.data.body.record import make_human_record
 
 # Beside the project when the tools are run from its folder; not kept in version control.
@@ -32,6 +32,11 @@ def open_datasets(config: Config) -> Tuple[RecordDataset, RecordDataset]:
             total=total, desc=f"making {path}", unit="image", leave=False, disable=None
         ) as bar:
             _make(path, data, bar.update)
+    if not record_paths(path)[2].exists():
+        raise RecordError(
+            f"{record_paths(path)[2]}: no such data set; tools/make_h36m_record.py makes that of "
+            "Human3.6M, tools/make_human_record.py rendered people, --data names another"
+        )
     return RecordDataset(path, "train"), RecordDataset(path, "test")
 
 

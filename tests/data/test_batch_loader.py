@@ -31,12 +31,12 @@ class Numbers:
     def __len__(self):
         return len(self.keys)
 
-    def read(self, keys):
+    def read(self, keys, out):
         self.reads += 1
         if self.bad_key in keys:
             raise RecordError(f"record {self.bad_key} is damaged")
-        images = np.array(keys, np.uint8).reshape(-1, 1, 1, 1)
-        return images, {"joints": np.array(keys, np.float32).reshape(-1, 1, 1)}
+        out[:, 0, 0, 0] = keys
+        return out, {"joints": np.array(keys, np.float32).reshape(-1, 1, 1)}
 
 
 def keys_of(batches):

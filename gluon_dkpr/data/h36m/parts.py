@@ -22,6 +22,7 @@ from gluon_dkpr.types import Array
 
 SCHEMA = "gluon_dkpr/h36m-parts/1"
 LOCK = "lock"
+_SUFFIXES = (".part", ".json")
 _LENGTH = struct.Struct("<I")
 # Two hundred times a sample.
 _MAX_SAMPLE_BYTES = 4 << 20
@@ -41,6 +42,9 @@ def open_parts(folder: Path, manifest: dict, fresh: bool) -> Iterator[None]:
         OSError: if it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.is_dir() or not (path.suffix in _SUFFIXES or path.name == LOCK):
+            raise H36mError(f"{path}: not of an unfinished run; choose another name")
     with open(folder / LOCK, "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -49,7 +53,8 @@ def open_parts(folder: Path, manifest: dict, fresh: bool) -> Iterator[None]:
         manifest = json.loads(json.dumps({"schema": SCHEMA, **manifest}))
         path = folder / "manifest.json"
         if fresh or not path.exists():
-            _empty(folder)
+            for path in folder.glob("*.*"):
+                path.unlink()
             with atomic_write(path) as file:
                 json.dump(manifest, file, indent=1)
         else:
@@ -133,18 +138,6 @@ def _read_json(path: Path) -> dict:
     if not isinstance(found, dict):
         raise H36mError(f"{path}: damaged; --fresh starts anew")
     return found
-
-
-def _empty(folder: Path) -> None:
-    """Remove what an earlier run left; refuse where anything else is."""
-    paths = [path for path in folder.iterdir() if path.name != LOCK]
-    for path in paths:
-        if path.suffix not in (".part", ".json") or path.is_dir():
-            raise H36mError(
-                f"{path}: not of an unfinished run; move it away or choose another name"
-            )
-    for path in paths:
-        path.unlink()
 
 
 def _check_manifest(folder: Path, found: dict, wanted: dict) -> None:

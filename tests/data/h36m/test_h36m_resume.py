@@ -190,7 +190,8 @@ def test_a_folder_of_that_name_with_something_else_is_kept(tree, tmp_path):
     for fresh in (False, True):
         with pytest.raises(H36mError, match=r"thesis\.tex: not of an unfinished run"):
             make_h36m_record(tree.root, tmp_path / "set", Options(fresh=fresh))
-    assert (tmp_path / "set.parts" / "thesis.tex").read_text() == "years of work"
+    (left,) = (tmp_path / "set.parts").iterdir()
+    assert left.read_text() == "years of work"
 
 
 def test_a_disk_that_is_too_small(tree, tmp_path, monkeypatch):

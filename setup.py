@@ -79,6 +79,14 @@ CU112_REQUIRES = [
 # requirements/people.txt: no extra can leave out torch, which one of the packages asks for.
 MOCAP_REQUIRES = ["pybullet==3.2.7"]
 
+# Human3.6M as it is distributed.
+H36M_REQUIRES = [
+    "cdflib>=1.2,<2",
+    "h5py>=3.7,<4",
+    # Since 4.7 a video can be decoded in one thread, so that FFmpeg's complaints come in time.
+    "opencv-python-headless>=4.7,<4.12",
+]
+
 TEST_REQUIRES = ["pytest>=8,<9", "hypothesis>=6.100,<7", "ruff==0.11.13"]
 
 if __name__ == "__main__":
@@ -98,6 +106,7 @@ if __name__ == "__main__":
             "cpu": CPU_REQUIRES,
             "cu112": CU112_REQUIRES,
             "mocap": MOCAP_REQUIRES,
+            "h36m": H36M_REQUIRES,
             "test": TEST_REQUIRES,
         },
         classifiers=[

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 import gluon_dkpr
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("base", "cpu", "cu112", "test", "people")
+LOCKS = ("base", "cpu", "cu112", "h36m", "test", "people")
 
 # What GluonCV asks for and the pins leave out on purpose; requirements/base.txt says why.
 LEFT_OUT = {"opencv-python", "pandas", "autocfg", "yacs"}
@@ -67,11 +67,16 @@ def test_what_must_stay_out_is_out():
 
 
 @pytest.mark.parametrize(
-    ("requires", "lock"),
-    [("INSTALL_REQUIRES", "base"), ("TEST_REQUIRES", "test")],
+    ("requires", "locks"),
+    [
+        ("INSTALL_REQUIRES", ["base"]),
+        ("TEST_REQUIRES", ["test"]),
+        # The videos are read by what is there anyway.
+        ("H36M_REQUIRES", ["h36m", "base"]),
+    ],
 )
-def test_pins_are_within_what_setup_asks_for(requires, lock):
-    pinned = pins(lock)
+def test_pins_are_within_what_setup_asks_for(requires, locks):
+    pinned = pins(*locks)
     for text in getattr(load_setup(), requires):
         wanted = Requirement(text)
         assert version(pinned[canonicalize_name(wanted.name)]) in wanted.specifier, text
@@ -107,7 +112,7 @@ in_venv = pytest.mark.skipif(
 @in_venv
 def test_venv_has_the_pinned_versions():
     build = "cu112" if "mxnet-cu112" in installed_names() else "cpu"
-    for name, pin in pins("base", "test", build).items():
+    for name, pin in pins("base", "h36m", "test", build).items():
         if pin.marker is None or pin.marker.evaluate():
             assert metadata.version(name) == version(pin), name
     for name, pin in pins("people").items():

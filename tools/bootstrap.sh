@@ -92,7 +92,9 @@ choose_build() {
     fi
 }
 
-pins() { cat requirements/base.txt requirements/cpu.txt requirements/cu112.txt requirements/test.txt; }
+pins() {
+    for lock in base cpu cu112 h36m test; do cat "requirements/$lock.txt"; done
+}
 
 # What belongs to the present pins: their sum, the build, the Python's version, and the place, since
 # .venv holds absolute paths.
@@ -138,7 +140,7 @@ install() {
     logged "$PYTHON_PATH" -m venv .venv
     pip_install "$(sed -n 's/^\(pip==[^ ]*\).*/\1/p' requirements/base.txt)"
     pip_install --only-binary :all: -r requirements/base.txt -r "requirements/$BUILD.txt" \
-        -r requirements/test.txt
+        -r requirements/h36m.txt -r requirements/test.txt
     pip_install --no-build-isolation -e .
     { echo "$BUILD $PYTHON_VERSION"; describe "$BUILD" "$PYTHON_VERSION"; } >"$STAMP.new"
     mv "$STAMP.new" "$STAMP"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Convert Human3.6M: `make_h36m_record.py --raw h36m --out data/h36m --frames 800000`."""
+"""Convert Human3.6M: `make_h36m_record.py --raw h36m --out data/human36m --frames 800000`."""
 
 import os
 import sys
@@ -46,7 +46,7 @@ def parse(arguments):
     parser = Parser(description=__doc__)
     add = parser.add_argument
     add("--raw", required=True, help="folder that holds S1, S5, ... or extracted/S1, ...")
-    add("--out", default="data/h36m", help="data set to write, or a folder for h36m in it")
+    add("--out", default="data/human36m", help="data set to write, or a folder for human36m")
     add("--frames", type=int, help="training frames, drawn at random (default: all)")
     add("--every", type=int, default=1, metavar="N", help="each N-th frame of training videos")
     add("--every-test", type=int, default=1, metavar="N", help="each N-th frame of test videos")
@@ -59,22 +59,15 @@ def parse(arguments):
     add("--fresh", action="store_true", help="throw away what an unfinished run left")
     args = parser.parse_args(arguments)
     if args.out.endswith(os.sep) or os.path.isdir(args.out):
-        args.out = os.path.join(args.out, "h36m")
+        args.out = os.path.join(args.out, "human36m")
     return args
 
 
 def options(args) -> Options:
     """Return what the command line says about how to convert."""
     selection = Selection(args.frames, args.every, args.every_test, args.seed)
-    return Options(
-        selection,
-        args.boxes,
-        args.keep_damaged,
-        args.metadata,
-        args.workers,
-        args.strict,
-        args.fresh,
-    )
+    ways = args.boxes, args.keep_damaged, args.metadata, args.workers, args.strict, args.fresh
+    return Options(selection, *ways)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gluon_dkpr.data import RecordDataset
+from gluon_dkpr.data import RecordDataset, read_info
+from gluon_dkpr.engine.report import HUMAN36M
+from gluon_dkpr.presets import PRESETS
 from tests.data.h36m.raw_tree import RawTree
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "make_h36m_record.py"
@@ -81,7 +83,13 @@ def test_help_explains_every_flag():
 def test_a_folder_is_a_place_for_the_set(raw, tmp_path, out):
     status, _, _ = call("--raw", raw, "--out", out, "--frames", 2, cwd=tmp_path)
     assert status == 0
-    assert len(RecordDataset(tmp_path / out / "h36m", "train")) == 2
+    assert len(RecordDataset(tmp_path / out / "human36m", "train")) == 2
+
+
+def test_training_and_report_know_it(raw, tmp_path):
+    """The preset looks where the tool writes, and the paper's numbers stand beside its own."""
+    assert call("--raw", raw, cwd=tmp_path)[0] == 0
+    assert read_info(tmp_path / PRESETS["human36m"].data.record).source["dataset"] == HUMAN36M
 
 
 def test_a_bar_for_those_who_watch(raw, tmp_path):

@@ -82,11 +82,17 @@ def write_part(folder: Path, name: str, samples: Iterator[Tuple[Array, bytes]], 
     Returns:
         What ``report`` returned.
     """
-    with atomic_write(folder / f"{name}.part", "wb") as file:
-        for number, (label, image) in enumerate(samples):
-            blob = pack(number, label, image)
-            file.write(_LENGTH.pack(len(blob)) + blob)
-        size = file.tell()
+    path = folder / f"{name}.part"
+    try:
+        with atomic_write(path, "wb") as file:
+            for number, (label, image) in enumerate(samples):
+                blob = pack(number, label, image)
+                file.write(_LENGTH.pack(len(blob)) + blob)
+            size = file.tell()
+    except OSError as error:
+        # A full disk does not say which file it was.
+        error.filename = error.filename or str(path)
+        raise
     found = {**report(), "bytes": size}
     with atomic_write(folder / f"{name}.json") as file:
         json.dump(found, file, allow_nan=False)

@@ -1,8 +1,9 @@
 """Frames of a video, in order and each with its true number.
 
-OpenCV decodes and converts 1000 x 1002 px H.264 at 430 frames/s of one core, imageio-ffmpeg, which
-sends every frame through a pipe, at 250; MPEG-4 part 2 at 780 and 280 (one thread, no other work).
-OpenCV also tells each frame's time, so that a frame that the decoder drops is noticed.
+Of 1000 x 1002 px H.264 OpenCV decodes and converts 430 frames in a second of processor time,
+imageio-ffmpeg, which sends every frame through a pipe, 250; of MPEG-4 part 2 it is 780 and 280 (500
+frames of noisy synthetic scenes, one thread). OpenCV also tells each frame's time, so that a frame
+that the decoder drops is noticed.
 
 Frames are never sought by number, which is not exact with every codec.
 """

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -99,6 +100,23 @@ def test_the_corrupt_video_and_others_that_end_early(tmp_path):
     # The data set tells, too.
     stored = read_info(tmp_path / "out").source["problems"]
     assert stored == [p._asdict() for p in summary.problems]
+
+
+def test_damaged_frames_can_be_kept(tmp_path):
+    tree = RawTree(tmp_path).add("S1", "Posing", frames=60)
+    content = bytearray(Path(__file__).with_name("bframes.mp4").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 80] = np.random.default_rng(0).bytes(80)
+    tree.path("video", "S1", "Posing.54138969").write_bytes(content)
+    summary = convert(tree, tmp_path / "a")
+    kind, _, message = only(summary)
+    assert kind == "damaged video"
+    assert f"after {summary.info.count} of 60 frames" in message
+    assert 0 < summary.info.count < 60
+    summary = convert(tree, tmp_path / "b", keep_damaged=True)
+    kind, _, message = only(summary)
+    assert (kind, summary.info.count) == ("damaged video", 60)
+    assert "damaged frames may be kept" in message
 
 
 def test_missing_subjects(tmp_path):

@@ -87,6 +87,9 @@ def test_what_a_killed_run_was_writing_is_removed(tree, whole, tmp_path):
     (parts / ".S9.Eating.1.54138969-abc.part").write_bytes(b"half a part")
     # A part without its report is not done.
     (parts / "S9.Eating.1.54138969.part").write_bytes(b"a part")
+    with pytest.raises(EndedError):
+        make_h36m_record(tree.root, tmp_path / "set", Options(), end_after(2))
+    assert not list(parts.glob(".*"))
     make_h36m_record(tree.root, tmp_path / "set")
     assert contents(tmp_path) == whole
 

@@ -87,6 +87,9 @@ H36M_REQUIRES = [
     "opencv-python-headless>=4.7,<4.12",
 ]
 
+# Has no wheel; unless it is built as requirements/horovod.txt says, it knows nothing of MXNet.
+HOROVOD_REQUIRES = ["horovod==0.28.1"]
+
 TEST_REQUIRES = ["pytest>=8,<9", "hypothesis>=6.100,<7", "ruff==0.11.13"]
 
 if __name__ == "__main__":
@@ -105,6 +108,7 @@ if __name__ == "__main__":
         extras_require={
             "cpu": CPU_REQUIRES,
             "cu112": CU112_REQUIRES,
+            "horovod": HOROVOD_REQUIRES,
             "mocap": MOCAP_REQUIRES,
             "h36m": H36M_REQUIRES,
             "test": TEST_REQUIRES,

@@ -94,6 +94,10 @@ def test_motion_capture_is_pinned_alike():
     assert motion_capture == str(pins("people")["pybullet"])
 
 
+def test_horovod_is_pinned_alike():
+    assert [str(pins("horovod")["horovod"])] == load_setup().HOROVOD_REQUIRES
+
+
 def test_no_extra_brings_torch():
     """A package of people.txt asks for torch: no extra may name one but the motion capture."""
     extras = {canonicalize_name(Requirement(text).name) for text in load_setup().MOCAP_REQUIRES}

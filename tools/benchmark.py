@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = {
     "kinematics": "the kinematic layer against pytorch_kinematics, forward and backward",
     "fit": "fit_model against SciPy's least squares and gradient descent, on motion capture",
+    "pipeline": "the input pipeline alone against MXNet's ImageRecordIter",
+    "train": "our training step with its input pipeline against a bare GluonCV ResNet-50 loop",
 }
 
 
@@ -37,9 +39,15 @@ def parse(arguments: Optional[Sequence[str]]):
                 metavar="PATH",
                 help="a Python with requirements/peers.txt (default: .peers/, made if missing)",
             )
+        if name in ("pipeline", "train"):
+            add("--data", metavar="NAME", help="data set of people (default: random textures)")
+        if name == "train":
+            add("--ctx", default="cpu", help="devices: cpu, gpu, or a list such as gpu0,gpu1")
+            add("--batch-size", type=int, default=8, help="images of a batch, over all devices")
     args = parser.parse_args(arguments)
-    if not 0 < args.seconds < float("inf") or args.threads < 1:
-        parser.error("--seconds and --threads must be above 0")
+    numbers = args.seconds, args.threads, getattr(args, "batch_size", 1)
+    if not 0 < args.seconds < float("inf") or min(numbers) <= 0:
+        parser.error("--seconds, --threads and --batch-size must be above 0")
     if args.out.endswith(".md") or Path(args.out).is_dir():
         parser.error(f"--out {args.out}: expected the name of a JSON file")
     return args
@@ -51,13 +59,18 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     # Read when MXNet or the peer's torch is loaded, so before either.
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
     module = importlib.import_module(f"gluon_dkpr.engine.benchmark.{args.benchmark}")
-
     command = f"python tools/benchmark.py {args.benchmark} --seconds {args.seconds:g}"
     command += f" --threads {args.threads} --seed {args.seed}"
     options = {}
     if args.benchmark == "kinematics":
         command += " --compiled" if args.compiled else ""
         options = {"compiled": args.compiled, "peer_python": args.peer_python, "root": ROOT}
+    elif args.benchmark != "fit":
+        command += f" --data {args.data}" if args.data else ""
+        options = {"record": args.data}
+    if args.benchmark == "train":
+        command += f" --ctx {args.ctx} --batch-size {args.batch_size}"
+        options.update(ctx=args.ctx, batch=args.batch_size)
     page = module.run(Path(args.out), command, args.seconds, args.threads, args.seed, **options)
     print(page)
 

@@ -1,5 +1,6 @@
 """Batches: order, resumption, cache, prefetch, threads."""
 
+import multiprocessing
 import threading
 import time
 
@@ -15,6 +16,7 @@ from gluon_dkpr.data import (
     RecordError,
     make_toy_record,
 )
+from gluon_dkpr.data import loader as loader_module
 from gluon_dkpr.data.loader import READY_BATCHES
 
 
@@ -97,16 +99,21 @@ def test_order_stays_what_it_was():
     assert BatchLoader(Numbers(8), 1, seed=1).order(2).tolist() == [6, 0, 7, 5, 1, 4, 3, 2]
 
 
-def test_cached_equals_uncached(toy):
-    cached = BatchLoader(toy, 16, seed=1, cache="always")
-    direct = BatchLoader(toy, 16, seed=1, cache="never")
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_neither_cache_nor_workers_change_what_is_served(toy, workers):
+    cached = BatchLoader(toy, 16, seed=1, cache="always", workers=workers)
+    direct = BatchLoader(toy, 16, seed=1, cache="never", workers=workers)
     for epoch in range(2):
+        expected, _ = toy.read(toy.keys[cached.order(epoch)])
         for a, b in zip(cached.epoch(epoch), direct.epoch(epoch)):
             np.testing.assert_array_equal(a.keys, b.keys)
+            np.testing.assert_array_equal(a.images, expected[: len(a)])
             np.testing.assert_array_equal(a.images, b.images)
+            expected = expected[len(a) :]
             assert a.labels.keys() == b.labels.keys()
             for name in a.labels:
                 np.testing.assert_array_equal(a.labels[name], b.labels[name])
+        assert not len(expected)
 
 
 def test_batches_can_be_written_to(toy):
@@ -120,10 +127,14 @@ def test_batches_can_be_written_to(toy):
     np.testing.assert_array_equal(again.labels["joints"], kept[1])
 
 
-def test_auto_cache_keeps_to_its_budget(toy):
+def test_auto_cache_keeps_to_its_budget(toy, monkeypatch):
     decoded = 70 * 128 * 128
     assert BatchLoader(toy, 16, cache_bytes=decoded).cached
     assert not BatchLoader(toy, 16, cache_bytes=decoded - 1).cached
+    for count, cached in ((70, True), (69, False)):
+        monkeypatch.setattr(loader_module, "CACHE_SAMPLES", count)
+        assert BatchLoader(toy, 16).cached == cached
+    assert BatchLoader(toy, 16, cache="always").cached
 
 
 def test_cache_decodes_once():
@@ -144,14 +155,45 @@ def test_prefetch_is_bounded():
     batches.close()
 
 
-def test_early_close_leaves_no_thread(toy):
-    batches = BatchLoader(toy, 4, cache="never").epoch(0)
+def test_early_close_leaves_nothing_running():
+    numbers = Numbers(200)
+    loader = BatchLoader(numbers, 1, cache="never", workers=3)
+    batches = loader.epoch(0)
     next(batches)
-    assert loader_threads()
     batches.close()
-    assert not loader_threads()
-    list(BatchLoader(toy, 4, cache="never").epoch(0))
-    assert not loader_threads()
+    reads = numbers.reads
+    time.sleep(0.05)
+    assert numbers.reads == reads
+    assert len(list(loader.epoch(0))) == 200
+
+
+def test_threads_live_as_long_as_the_loader(toy):
+    before = set(loader_threads())  # of loaders that are just going
+    loader = BatchLoader(toy, 4, cache="never", workers=3)
+    list(loader.epoch(0))
+    threads = set(loader_threads()) - before
+    assert 1 <= len(threads) <= 3
+    list(loader.epoch(1))
+    more = set(loader_threads()) - before
+    assert threads <= more
+    assert len(more) <= 3
+    del loader
+    for thread in more:
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+
+
+def test_loader_works_after_a_fork(toy):
+    loader = BatchLoader(toy, 16, cache="never")
+    expected = keys_of(loader.epoch(0))
+    context = multiprocessing.get_context("fork")
+    answer = context.SimpleQueue()
+    child = context.Process(target=lambda: answer.put(keys_of(loader.epoch(0))))
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+    assert answer.get() == expected
+    assert keys_of(loader.epoch(0)) == expected
 
 
 @pytest.mark.parametrize("cache", ["always", "never"])
@@ -162,7 +204,6 @@ def test_worker_error_reaches_the_consumer(cache):
         for batch in batches:
             served.append(batch)
     assert len(served) == (6 if cache == "never" else 0)
-    assert not loader_threads()
 
 
 @pytest.mark.parametrize(
@@ -171,6 +212,8 @@ def test_worker_error_reaches_the_consumer(cache):
         ({"batch_size": 0}, "batch_size is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"cache": "yes"}, "cache is 'yes'"),
+        ({"workers": 0}, "workers is 0"),
+        ({"on_damage": "hide"}, "on_damage is 'hide'"),
         ({"dataset": Numbers(0)}, "no samples"),
     ],
 )

@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import time
 from pathlib import Path
-from typing import Callable, Dict
+from typing import Dict
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from gluon_dkpr.data.mocap import humanoid_skeleton, list_clips, read_clip
 from gluon_dkpr.engine.benchmark import harness
-from gluon_dkpr.engine.benchmark.harness import Contestant
 from gluon_dkpr.fit import fit_model
 from gluon_dkpr.fit.lm import Tolerance, minimise
 from gluon_dkpr.fit.normal import NormalEquations
@@ -117,23 +116,13 @@ class ScipyFit:
         return self._tree.joints(motion.T, np.ones(len(motion))).transpose(2, 0, 1)
 
 
-def _contestant(name: str, run: Callable[[], object]) -> Contestant:
-    def timed(calls: int) -> float:
-        begin = time.perf_counter()
-        for _ in range(calls):
-            run()
-        return (time.perf_counter() - begin) / calls
-
-    return Contestant(name, timed)
-
-
 def _race(skeleton, joints: Array, scipy: ScipyFit, frames, seconds: float, workers: int) -> dict:
     """Return the seconds of a pose, a list for each contestant."""
     turns = itertools.cycle(frames)
     contestants = [
-        _contestant(OURS, lambda: fit_model(skeleton, joints, workers=workers)),
-        _contestant(ALONE, lambda: fit_model(skeleton, joints)),
-        _contestant(SCIPY, lambda: scipy.fit(*next(turns))),
+        harness.repeated(OURS, lambda: fit_model(skeleton, joints, workers=workers)),
+        harness.repeated(ALONE, lambda: fit_model(skeleton, joints)),
+        harness.repeated(SCIPY, lambda: scipy.fit(*next(turns))),
     ]
     samples = harness.interleave(contestants, seconds)
     poses = {name: [call / len(joints) for call in samples[name]] for name in (OURS, ALONE)}

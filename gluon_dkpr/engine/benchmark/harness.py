@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence
@@ -36,6 +37,18 @@ class Contestant:
 
     name: str
     time: Callable[[int], float]
+
+
+def repeated(name: str, call: Callable[[], object]) -> Contestant:
+    """Return a contestant that makes a call as often as it is asked to."""
+
+    def timed(calls: int) -> float:
+        begin = time.perf_counter()
+        for _ in range(calls):
+            call()
+        return (time.perf_counter() - begin) / calls
+
+    return Contestant(name, timed)
 
 
 def interleave(contestants: Sequence[Contestant], seconds: float) -> Dict[str, List[float]]:
@@ -94,6 +107,14 @@ def warn_if_busy(found: dict) -> None:
         print(
             f"the machine is busy (load {load:.2f} on {cores} cores): expect noise", file=sys.stderr
         )
+
+
+def cell(spread: Dict[str, float], pattern: str, factor: float = 1.0) -> str:
+    """Return median and quartiles for a table, each times ``factor`` and by a format pattern."""
+    low, median, high = (
+        format(spread[key] * factor, pattern) for key in ("quartile1", "median", "quartile3")
+    )
+    return f"{median} ({low}–{high})"
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, List, Optional, Sequence
 
 import numpy as np
 
@@ -76,14 +75,7 @@ def our_contestant(layer: KinematicLayer, batch: int, seed: int) -> Contestant:
     random = np.random.RandomState(seed)
     motion = random.normal(size=(batch, skeleton.num_parameters))
     step = our_step(layer, motion, random.normal(size=(batch, skeleton.num_joints, 3)))
-
-    def timed(calls: int) -> float:
-        begin = time.perf_counter()
-        for _ in range(calls):
-            step()
-        return (time.perf_counter() - begin) / calls
-
-    return Contestant(OURS, timed)
+    return harness.repeated(OURS, step)
 
 
 def peer_contestant(peer: PeerProcess, case: str, mode: str, batch: int, seed: int) -> Contestant:
@@ -155,8 +147,8 @@ def page(result: dict) -> str:
     head = ["skeleton, batch", *[f"{name}, ms" for name in names]]
     rows = [[*head, *[f"ratio to {name.split(', ')[1]}" for name in names[1:]]]]
     for found in result["races"]:
-        times = [_cell(found["seconds"][name], 1e3) for name in names]
-        faster = [_cell(found["ratio"][name], 1.0) for name in names[1:]]
+        times = [harness.cell(found["seconds"][name], ".3g", 1e3) for name in names]
+        faster = [harness.cell(found["ratio"][name], ".3g") for name in names[1:]]
         rows.append([f"{found['skeleton']}, {found['batch']}", *times, *faster])
     machine, peer = result["machine"], result["peer_versions"]
     return f"""# Kinematic layer against pytorch_kinematics
@@ -173,11 +165,6 @@ peer's documented `forward_kinematics` with the positions of all links stacked; 
 {machine["load_before"][0]:.2f}. pytorch_kinematics {peer["pytorch_kinematics"]}, torch
 {peer["torch"]}. Made by `{result["command"]}`.
 """
-
-
-def _cell(spread: Dict[str, float], factor: float) -> str:
-    low, median, high = (spread[key] * factor for key in ("quartile1", "median", "quartile3"))
-    return f"{median:.3g} ({low:.3g}–{high:.3g})"
 
 
 def run(

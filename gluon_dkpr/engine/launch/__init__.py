@@ -12,7 +12,6 @@ import sys
 from dataclasses import dataclass
 from typing import Iterator, List, Optional, Sequence, Tuple, Union
 
-from gluon_dkpr.cli import EXIT_USER_ERROR
 from gluon_dkpr.engine.launch.hosts import (
     Host,
     LaunchError,
@@ -37,6 +36,8 @@ __all__ = ["KVSTORES", "LaunchError", "Request", "launch"]
 
 MAX_PROCESSES = 4096
 MAX_PORT = 65535
+# Exit status of our command lines, and of Python's own argument parser.
+USERS_MISTAKE = 2
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def launch(request: Request) -> int:
             with _meeting_point(request, kvstore, workers) as members:
                 outcome = run_group(members, _announce, signals)
             left = request.restarts - restarts
-            if not (outcome.failed and left) or outcome.status == EXIT_USER_ERROR:
+            if not (outcome.failed and left) or outcome.status == USERS_MISTAKE:
                 break
             if signals.received:
                 break

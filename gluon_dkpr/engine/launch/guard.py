@@ -84,13 +84,24 @@ def tell(process, number):
         os.killpg(process.pid, number)
 
 
-def watch(process, silence):
+def wake_on_death():
+    """Return a file that can be read when a child has ended."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return reading
+
+
+def watch(process, silence, death):
     """Return when the process has ended, by itself or by the launcher's will."""
     heard, kill_at, listening = time.monotonic(), None, True
     while not has_ended(process):
-        ready = select.select([0] if listening else [], [], [], TICK)[0]
+        ready = select.select([0, death] if listening else [death], [], [], TICK)[0]
         now, data = time.monotonic(), None
-        if ready:
+        if death in ready:
+            os.read(death, 4096)
+        if 0 in ready:
             data, heard = os.read(0, 4096), now
             listening = bool(data)
             if INTERRUPT in data:
@@ -109,12 +120,13 @@ def main(arguments):
     # A handler, not SIG_IGN: the command would inherit that and be deaf to Ctrl-C.
     signal.signal(signal.SIGINT, lambda *_: None)
     settle(os.environ)
+    death = wake_on_death()
     try:
         process = start(command)
     except OSError as error:
         print(f"{command[0]}: cannot be started: {error.strerror}", file=sys.stderr)
         return STATUS_NOT_STARTED
-    watch(process, silence)
+    watch(process, silence, death)
     tell(process, signal.SIGKILL)  # what it has left running
     status = process.wait()
     return status if status >= 0 else 128 - status

@@ -15,10 +15,11 @@ from gluon_dkpr.engine.launch.process import Process, Writer
 TICK = 0.05
 # Together below 10 s: the gentle end, what a slow machine may add to it, and the hard one.
 END_SECONDS = guard.GRACE + 3.0
-# After Ctrl-C the leader writes a checkpoint; the others may wait for it for ever.
-INTERRUPT_SECONDS = 20.0
+# After Ctrl-C the leader, worker 0, may write a checkpoint. The others may wait for it for ever.
+LEADER_SECONDS = 20.0
+FOLLOWER_SECONDS = 2.0
 # Scheduler and servers end by themselves after the workers.
-SERVER_SECONDS = 10.0
+SERVER_SECONDS = 5.0
 OUTPUT_SECONDS = 1.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -79,6 +80,8 @@ def _watch(processes, announce, signals: Signals, out: Writer) -> Outcome:
     workers = [process for process in processes if process.member.role == "worker"]
     others = [process for process in processes if process not in workers]
     while True:
+        if signals.received:
+            return _stop(workers, announce, signals)
         dead = [process for process in (*workers, *others) if process.status]
         if dead:
             _finish_output(dead)
@@ -90,8 +93,6 @@ def _watch(processes, announce, signals: Signals, out: Writer) -> Outcome:
         if all(worker.status == 0 for worker in workers):
             _wait(processes, SERVER_SECONDS, lambda: bool(signals.received))
             return Outcome(0, False)
-        if signals.received:
-            return _stop(processes, workers, announce, signals)
         if out.lost:  # as after `| head`
             return Outcome(1, False)
         time.sleep(TICK)
@@ -99,14 +100,15 @@ def _watch(processes, announce, signals: Signals, out: Writer) -> Outcome:
             process.beat()
 
 
-def _stop(processes, workers, announce, signals: Signals) -> Outcome:
+def _stop(workers, announce, signals: Signals) -> Outcome:
     """End the group as the signal asks: Ctrl-C lets the workers save what they have."""
     number = signals.received[0]
     announce(f"{signal.Signals(number).name}: ending the group")
     if number == signal.SIGINT:
         for worker in workers:
             worker.interrupt()
-        _wait(workers, INTERRUPT_SECONDS, lambda: len(signals.received) > 1)
+        for some, seconds in ((workers[:1], LEADER_SECONDS), (workers, FOLLOWER_SECONDS)):
+            _wait(some, seconds, lambda: len(signals.received) > 1)
     return Outcome(128 + number, False)
 
 

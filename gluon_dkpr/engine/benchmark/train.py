@@ -1,0 +1,246 @@
+"""Our training step, with its input pipeline, against a bare GluonCV ResNet-50 loop in one run."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from typing import Callable, Iterator, List, Optional
+
+import numpy as np
+
+from gluon_dkpr.backend import import_gluoncv, mx, parse_contexts
+from gluon_dkpr.config import Config
+from gluon_dkpr.data import BatchLoader, RecordDataset
+from gluon_dkpr.engine.benchmark import harness
+from gluon_dkpr.engine.benchmark.harness import BenchmarkError, Contestant
+from gluon_dkpr.engine.benchmark.pipeline import SIZE_PX, describe, opened
+from gluon_dkpr.engine.loop import Loop
+from gluon_dkpr.engine.stop import StopRequest
+from gluon_dkpr.engine.train import make_network, make_trainer
+from gluon_dkpr.model_zoo import PoseNet
+from gluon_dkpr.presets import get_preset
+
+#: More than a loader keeps decoded in memory.
+PICTURES = 4000
+BATCH, BACKBONE = 8, "resnet50_v1b"
+OURS, REPEATED, BARE = "ours, with the input pipeline", "ours, one batch in memory", "bare GluonCV"
+HEAD = "kinematic head alone"
+
+
+class RepeatedLoop(Loop):
+    """A training loop that is fed one batch, already on its devices, again and again."""
+
+    def _ahead(self, batches) -> Iterator:
+        return itertools.repeat(next(super()._ahead(batches)))
+
+
+def make_config(batch: int, seed: int, backbone: str) -> Config:
+    """Return the paper's training of people (section 4.2), without pretrained weights."""
+    return get_preset("human36m").replace(
+        model={"backbone": backbone, "pretrained": "none"},
+        train={"batch_size": batch, "seed": seed},
+    )
+
+
+def make_loop(kind: type, config: Config, dataset: RecordDataset, ctx: List) -> Loop:
+    """Return a loop, as ``train`` makes it, with a network of its own."""
+    net = make_network(config, dataset, ctx)
+    return kind(config, net, make_trainer(config, net, "device"), dataset, ctx)
+
+
+def loop_contestant(name: str, loop: Loop) -> Contestant:
+    """Return the steps of a loop, one epoch after the other."""
+    stop = StopRequest()
+
+    def steps() -> Iterator[None]:
+        while True:
+            yield from loop.run_epoch(stop)
+            loop.progress = loop.progress.next_epoch()
+
+    running = steps()
+    return _waiting(name, lambda: next(running))
+
+
+def bare_contestant(config: Config, dataset: RecordDataset, ctx: List) -> Contestant:
+    """Return what anybody would write: GluonCV's network, L2 loss, one batch on the devices.
+
+    Hybridization, optimiser, batch and images are ours; it has no head, no metric, no scale of the
+    subjects, looks at no gradient and reads nothing.
+    """
+    outputs = dataset.skeleton.num_joints * dataset.skeleton.dim
+    net = import_gluoncv().model_zoo.get_model(
+        config.model.backbone, pretrained=False, classes=outputs
+    )
+    net.initialize(mx.init.Xavier(), ctx=ctx)
+    net.hybridize(static_alloc=True)
+    loss_function = mx.gluon.loss.L2Loss()
+    loss_function.hybridize(static_alloc=True)
+    trainer = make_trainer(config, net, "device")
+    batch = config.train.batch_size
+    height, width, channels = dataset.image_shape
+    random = np.random.RandomState(config.train.seed)
+    shapes = (batch, channels, height, width), (batch, outputs)
+    data, target = (
+        mx.gluon.utils.split_and_load(mx.nd.array(random.rand(*shape)), ctx, even_split=False)
+        for shape in shapes
+    )
+
+    def step():
+        with mx.autograd.record():
+            losses = [loss_function(net(x), y) for x, y in zip(data, target)]
+        mx.autograd.backward(losses)
+        trainer.step(batch)
+
+    return _waiting(BARE, step)
+
+
+def head_contestant(net: PoseNet, batch: int, device) -> Contestant:
+    """Return forward and backward of the kinematic head: motion, kinematic layer, joints."""
+    z = mx.nd.random.normal(shape=(batch, net.head.num_inputs), ctx=device)
+    scale = mx.nd.ones((batch, 1), ctx=device)
+    z.attach_grad()
+
+    def step():
+        with mx.autograd.record():
+            joints = net.head(z, scale)
+        joints.backward()
+        z.grad.wait_to_read()  # inside a step it would overlap with others: at most this much
+
+    return _waiting(HEAD, step)
+
+
+def _waiting(name: str, step: Callable[[], object]) -> Contestant:
+    """Return a contestant whose steps are finished when the clock is read."""
+
+    def timed(calls: int) -> float:
+        begin = time.perf_counter()
+        for _ in range(calls):
+            step()
+        mx.nd.waitall()
+        return (time.perf_counter() - begin) / calls
+
+    return Contestant(name, timed)
+
+
+def measure(config: Config, dataset: RecordDataset, ctx: List, seconds: float) -> dict:
+    """Return images/s, ours in relation to the others, and the share of the kinematic head.
+
+    Args:
+        config: of the training.
+        dataset: people.
+        ctx: devices.
+        seconds: timed seconds of each contestant.
+
+    Raises:
+        BenchmarkError: for a set so small that only its first epoch would be read and decoded.
+    """
+    batch = config.train.batch_size
+    if BatchLoader(dataset, batch).cached:
+        raise BenchmarkError(
+            f"{dataset.path}: {len(dataset)} images are kept decoded in memory; expected more, "
+            "so that there is a pipeline to measure"
+        )
+    loop = make_loop(Loop, config, dataset, ctx)
+    repeated = make_loop(RepeatedLoop, config, dataset, ctx)
+    contestants = [
+        loop_contestant(OURS, loop),
+        loop_contestant(REPEATED, repeated),
+        bare_contestant(config, dataset, ctx),
+        head_contestant(make_network(config, dataset, ctx[:1]), -(-batch // len(ctx)), ctx[0]),
+    ]
+    samples = harness.interleave(contestants, seconds)
+    speeds = {name: batch / np.array(samples[name]) for name in (OURS, REPEATED, BARE)}
+    return {
+        "images_per_second": {name: harness.spread(values) for name, values in speeds.items()},
+        "ratio": {name: harness.ratios(samples[OURS], samples[name]) for name in (REPEATED, BARE)},
+        "head": {
+            "milliseconds": harness.spread(1000 * np.array(samples[HEAD])),
+            "share": harness.spread(np.array(samples[HEAD]) / np.array(samples[OURS])),
+        },
+    }
+
+
+def page(result: dict) -> str:
+    """Return the result as a page in Markdown."""
+    found, data, machine = result["train"], result["data"], result["machine"]
+    rows = [["", "images/s (quartiles)", "ours, with the pipeline, to this (quartiles)"]]
+    for name, speed in found["images_per_second"].items():
+        ratio = found["ratio"].get(name)
+        rows.append([name, harness.cell(speed, ".3g"), harness.cell(ratio, ".1%") if ratio else ""])
+    head = found["head"]
+    return f"""# Training step
+
+Method kinematic on `human36m()`, {result["backbone"]}, batches of {result["batch"]} images of
+{data["size"]} x {data["size"]} px ({data["origin"]}) on {result["ctx"]}. Ours is the loop of
+`tools/train.py`: batches out of {data["pictures"]} images, read, checked, decoded and converted;
+network with kinematic head and subject's scale, loss on the joints, check of the gradient's norm,
+optimiser, sums of loss and joint error. The bare loop is GluonCV's network with {data["outputs"]}
+outputs, Gluon's `L2Loss`, the same optimiser and hybridization, on one batch in memory. Median
+(quartiles) of {harness.ROUNDS} rounds that take turns in one run; a ratio is that of two
+neighbours.
+
+{harness.markdown_table(rows)}
+
+The kinematic head, forward and backward alone on the same batch, takes
+{harness.cell(head["milliseconds"], ".2f")} ms: {harness.cell(head["share"], ".2%")} of a step.
+
+{machine["cpu"]}, {machine["cores"]} cores, {result["threads"]} threads; load before the run
+{machine["load_before"][0]:.2f}. Made by `{result["command"]}`.
+"""
+
+
+def run(
+    out: Path,
+    command: str,
+    seconds: float,
+    threads: int,
+    seed: int,
+    record: Optional[str] = None,
+    ctx: str = "cpu",
+    batch: int = BATCH,
+    backbone: str = BACKBONE,
+    size: int = SIZE_PX,
+) -> str:
+    """Measure, write ``out`` and the page beside it; return the page.
+
+    Args:
+        out: the JSON file.
+        command: what made it, for whoever wants to make it again.
+        seconds: timed seconds of each contestant.
+        threads: of MXNet, set by OMP_NUM_THREADS before it is imported.
+        seed: of pictures, weights and order.
+        record: NAME of a data set of people to train on instead of textures.
+        ctx: devices, such as ``cpu`` or ``gpu0,gpu1``.
+        batch: images of a batch, over all devices.
+        backbone: a residual network.
+        size: height and width of the textures, px.
+
+    Raises:
+        BackendError: for a device that is not there.
+        BenchmarkError: for a set that is too small.
+        RecordError: for a data set that cannot be used.
+    """
+    machine = harness.machine()
+    harness.warn_if_busy(machine)
+    devices = parse_contexts(ctx)
+    mx.random.seed(seed)
+    with opened(record, PICTURES, size, seed) as dataset:
+        config = make_config(batch, seed, backbone)
+        result = {
+            "command": command,
+            "seed": seed,
+            "threads": threads,
+            "ctx": ctx,
+            "batch": batch,
+            "backbone": backbone,
+            "machine": machine,
+            "data": {
+                **describe(dataset, record),
+                "outputs": dataset.skeleton.num_joints * dataset.skeleton.dim,
+            },
+            "train": measure(config, dataset, devices, seconds),
+        }
+    text = page(result)
+    harness.write_result(out, result, text)
+    return text

@@ -6,6 +6,8 @@ from gluon_dkpr import cli
 from gluon_dkpr.config import Config, load_config
 from gluon_dkpr.presets import PRESETS, get_preset, with_paper_schedule
 
+KVSTORES = ("device", "local", "dist_sync", "dist_device_sync", "horovod")
+
 
 def parse():
     """Read the command line."""
@@ -15,23 +17,21 @@ def parse():
     )
     add = parser.add_argument
     add("--preset", choices=PRESETS, help="named configuration (default: toy3)")
-    add("--method", choices=["kinematic", "direct", "parameter"],
-        help="what the outputs mean; paper, section 3.3 (default: kinematic)")  # fmt: skip
+    methods = ["kinematic", "direct", "parameter"]
+    add("--method", choices=methods, help="paper, section 3.3 (default: kinematic)")
     add("--ctx", default="cpu", help="devices: cpu, gpu, or a list such as gpu0,gpu1 or cpu0,cpu1")
     add("--epochs", type=int, help="number of epochs (default: the preset's)")
     add("--batch-size", type=int, help="over all devices (default: the preset's)")
     add("--learning-rate", type=float, help="at the start (default: the preset's)")
     add("--seed", type=int, help="of weights and order of samples (default: 0)")
-    add("--data", default="", metavar="NAME",
-        help="data set NAME.rec/.idx/.json (default: the preset's, made if it can be)")  # fmt: skip
-    add("--pretrained", metavar="WHAT",
-        help="weights of a ResNet to start from: imagenet, none, or a file: Gluon .params, "
-        "torchvision .pth or .safetensors (default: the preset's)")  # fmt: skip
-    add("--bound-weight", type=float,
-        help="of the soft joint limits in the loss (default: the preset's, 0)")  # fmt: skip
+    add("--data", default="", metavar="NAME", help="data set (default: the preset's)")
+    add("--pretrained", metavar="WHAT", help="of a ResNet: imagenet, none, or a file: Gluon "
+        ".params, torchvision .pth or .safetensors (default: the preset's)")  # fmt: skip
+    add("--bound-weight", type=float, help="of the soft joint limits (default: the preset's, 0)")
     add("--raw-outputs", action="store_true", help="do not scale the last layer's outputs")
     add("--paper", action="store_true", help="the paper's own hyper-parameters (SGD, batch 512)")
-    add("--kvstore", default="device", choices=["device", "local"], help="where gradients meet")
+    add("--kvstore", default="device", choices=KVSTORES,
+        help="where gradients meet; the last three: with tools/launch.py")  # fmt: skip
     add("--out", help="folder of the run (default: a new one, runs/PRESET-METHOD)")
     add("--resume", action="store_true", help="continue the run in --out, as it is configured")
     add("--override", action="store_true", help="continue it even if other flags say otherwise")
@@ -50,8 +50,8 @@ def resolve(args) -> Config:
         config = with_paper_schedule(config)
     names = ("epochs", "batch_size", "learning_rate", "seed", "bound_weight")
     train = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    flags = (("method", args.method), ("pretrained", args.pretrained))
-    model = {name: value for name, value in flags if value}
+    flags = {"method": args.method, "pretrained": args.pretrained}
+    model = {name: value for name, value in flags.items() if value}
     if args.raw_outputs:
         model["scaled_outputs"] = False
     data = {"record": args.data} if args.data else {}
@@ -72,7 +72,8 @@ def main():
     folder = Path(args.out) if args.out else default
     options = args.kvstore, args.resume, args.override
     result = train(config, folder, parse_contexts(args.ctx), *options)
-    print(run_folder.summary(result, folder))
+    if result is not None:  # another worker of the group has written it
+        print(run_folder.summary(result, folder))
 
 
 if __name__ == "__main__":

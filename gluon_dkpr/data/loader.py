@@ -69,6 +69,8 @@ class BatchLoader:
         on_damage: ``"skip"`` serves another sample in the place of one whose record is damaged, the
             same one whenever it is asked for, so that order, number and size of the batches stay
             what they are; see :attr:`damaged`.
+        share: from the positions of a batch to those that are read here, for a worker that does a
+            part of every batch; the part may be empty.
 
     Raises:
         LoaderError: for a value out of range or a data set without samples.
@@ -84,6 +86,7 @@ class BatchLoader:
         cache_bytes: int = CACHE_BYTES,
         workers: Optional[int] = None,
         on_damage: str = "raise",
+        share: Optional[Callable[[Array], Array]] = None,
     ):
         workers = default_workers() if workers is None else workers
         for name, value, least in (
@@ -102,7 +105,7 @@ class BatchLoader:
         if not len(dataset):
             raise LoaderError("the data set has no samples, expected 1 or more")
         self.dataset, self.batch_size, self.seed, self.shuffle = dataset, batch_size, seed, shuffle
-        self.workers = workers
+        self.workers, self._share = workers, share or (lambda positions: positions)
         decoded_bytes = len(dataset) * int(np.prod(dataset.image_shape))
         small = decoded_bytes <= cache_bytes and len(dataset) <= CACHE_SAMPLES
         self.cached = cache == "always" or (cache == "auto" and small)
@@ -149,7 +152,8 @@ class BatchLoader:
             raise LoaderError(f"start_step is {start_step}, expected 0 to {len(self)}")
         order = self.order(epoch)
         begins = range(start_step * self.batch_size, len(order), self.batch_size)
-        return self._batches([order[begin : begin + self.batch_size] for begin in begins])
+        steps = [self._share(order[begin : begin + self.batch_size]) for begin in begins]
+        return self._batches(steps)
 
     def _batches(self, steps) -> Iterator[Batch]:
         if not self.cached:

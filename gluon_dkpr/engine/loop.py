@@ -12,6 +12,7 @@ from tqdm import tqdm
 from gluon_dkpr.backend import mx
 from gluon_dkpr.config import Config
 from gluon_dkpr.data import Batch, BatchLoader, RecordDataset
+from gluon_dkpr.engine.distributed import Group
 from gluon_dkpr.engine.objective import Objective, Part
 from gluon_dkpr.engine.schedule import learning_rate
 from gluon_dkpr.engine.stop import StopRequest
@@ -65,14 +66,31 @@ class Loop:
         trainer: with ``update_on_kvstore=False``.
         train_set: what to train on.
         ctx: devices.
+        group: of workers; each does its share of every batch.
 
     Attributes:
-        progress: where the run stands; right whenever no step is being made.
+        progress: where the run stands; right whenever no step is being made. Its sums are those of
+            this worker.
     """
 
-    def __init__(self, config: Config, net: PoseNet, trainer, train_set: RecordDataset, ctx: List):
+    def __init__(
+        self,
+        config: Config,
+        net: PoseNet,
+        trainer,
+        train_set: RecordDataset,
+        ctx: List,
+        group: Group,
+    ):
         self._config, self._net, self._trainer = config.train, net, trainer
-        self._loader = BatchLoader(train_set, config.train.batch_size, config.train.seed)
+        self._group, self._count = group, len(train_set)
+        self._loader = BatchLoader(
+            train_set,
+            config.train.batch_size,
+            config.train.seed,
+            on_damage="skip",
+            share=group.shard,
+        )
         self._objective = Objective(net, config.train, train_set.layout, ctx)
         self._gradients = [
             parameter for parameter in net.collect_params().values() if parameter.grad_req != "null"
@@ -92,8 +110,9 @@ class Loop:
         steps = len(self._loader)
         batches = self._loader.epoch(begin.epoch, begin.step)
         title = f"epoch {begin.epoch + 1}/{self._config.epochs}"
+        hidden = None if self._group.is_leader else True
         bar = tqdm(
-            total=steps, desc=title, initial=begin.step, unit="batch", leave=False, disable=None
+            total=steps, desc=title, initial=begin.step, unit="batch", leave=False, disable=hidden
         )
         self._sums, started = RunningSums(begin), time.perf_counter()
         with bar:
@@ -101,14 +120,15 @@ class Loop:
                 part_done = (begin.epoch + step / steps) / self._config.epochs
                 self._trainer.set_learning_rate(learning_rate(self._config, part_done))
                 self._seed(begin.epoch, step)
-                self._step(batch, parts)
+                whole = min(self._config.batch_size, self._count - step * self._config.batch_size)
+                self._step(batch, parts, whole)
                 seconds = begin.seconds + time.perf_counter() - started
                 self.progress = self.progress._replace(step=step + 1, seconds=seconds)
                 bar.update()
                 if (step + 1) % self._config.log_interval == 0:
                     self._show(bar, started)
                 yield
-                stop.check()
+                stop.check(self._group)
 
     def snapshot(self) -> Progress:
         """Return the progress with the sums of the unfinished epoch; waits for the devices."""
@@ -117,19 +137,20 @@ class Loop:
         return self.progress
 
     def summary(self) -> dict:
-        """Return the row of metrics of an epoch whose steps are finished."""
+        """Return the row of metrics of an epoch whose steps are finished; asks all workers."""
         progress = self.snapshot()
+        loss, error, images = self._group.sum([progress.loss, progress.error, progress.images])
         # All steps may have been left out.
-        images = max(1, progress.images)
+        images = max(1, int(images))
         last = (progress.epoch + 1 - 1 / len(self._loader)) / self._config.epochs
         return {
             "epoch": progress.epoch + 1,
             "learning_rate": learning_rate(self._config, last),
-            "train_loss": progress.loss / images,
-            "train_joint_error": progress.error / images * self._net.length,
+            "train_loss": loss / images,
+            "train_joint_error": error / images * self._net.length,
             "gradient_norm": progress.gradient_norm,
             "skipped_steps": progress.skipped,
-            "images_per_second": progress.images / progress.seconds if progress.seconds else 0.0,
+            "images_per_second": images / progress.seconds if progress.seconds else 0.0,
             "seconds": progress.seconds,
         }
 
@@ -137,7 +158,8 @@ class Loop:
         """Yield batches with their parts, copied to the devices while these are still busy."""
         waiting: Optional[Tuple[Batch, List[Part]]] = None
         for batch in batches:
-            prepared = batch, self._objective.split(batch)
+            # Of a batch smaller than the group some workers have no part.
+            prepared = batch, self._objective.split(batch) if len(batch) else []
             if waiting is not None:
                 yield waiting
             waiting = prepared
@@ -146,19 +168,25 @@ class Loop:
 
     def _seed(self, epoch: int, step: int) -> None:
         """Make dropout a function of the step, so that a resumed run has the same."""
-        sequence = np.random.SeedSequence([self._config.seed, epoch, step])
+        # A rank of 0 at the end is no rank: dropout in the leader is that of a process alone.
+        rank = [self._group.rank] if self._group.rank else []
+        sequence = np.random.SeedSequence([self._config.seed, epoch, step, *rank])
         mx.random.seed(int(sequence.generate_state(1)[0] >> 1))
 
-    def _step(self, batch: Batch, parts: List[Part]) -> None:
+    def _step(self, batch: Batch, parts: List[Part], whole: int) -> None:
         """Do one step of the optimiser, or leave it out if a gradient is not finite."""
+        if not parts:
+            self._group.zero_gradients(self._net)
         with mx.autograd.record():
             outputs = [self._objective.outputs(part) for part in parts]
             losses = [self._objective.loss(*pair) for pair in zip(outputs, parts)]
             # A device without a sample takes part in the sum of gradients with nothing.
             terms = [0 * loss if part.idle else loss for loss, part in zip(losses, parts)]
-        mx.autograd.backward(terms)
+        if terms:
+            mx.autograd.backward(terms)
         self._trainer.allreduce_grads()
-        norm = self._gradient_norm(parts) / len(batch)
+        # The same number in every worker: all of them leave the step out, or none.
+        norm = self._gradient_norm() / whole
         progress = self.progress
         if not math.isfinite(norm):
             self.progress = progress._replace(
@@ -167,7 +195,7 @@ class Loop:
             if self.progress.skipped_in_row >= self._config.max_skipped:
                 raise TrainingError(self._not_finite(batch))
             return
-        self._trainer.update(len(batch))
+        self._trainer.update(whole)
         for output, part, loss in zip(outputs, parts, losses):
             if not part.idle:
                 error = self._objective.joint_error(output, part)
@@ -178,10 +206,9 @@ class Loop:
             gradient_norm=max(progress.gradient_norm, norm),
         )
 
-    def _gradient_norm(self, parts: List[Part]) -> float:
+    def _gradient_norm(self) -> float:
         """Return the norm of the summed gradient; waits for the devices."""
-        device = parts[0].images.context
-        flat = [parameter.grad(device).reshape((-1,)) for parameter in self._gradients]
+        flat = [parameter.list_grad()[0].reshape((-1,)) for parameter in self._gradients]
         # A dot product is many times faster on a CPU than MXNet's norms and checks of finiteness.
         return math.sqrt(mx.nd.add_n(*[mx.nd.dot(one, one) for one in flat]).asscalar())
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+from typing import Optional
+
+from gluon_dkpr.engine.distributed import Group
 
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
@@ -37,10 +40,16 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def check(self) -> None:
-        """Raise KeyboardInterrupt or Terminated if a signal has come."""
-        if self._signal is not None:
-            raise Terminated if self._signal == signal.SIGTERM else KeyboardInterrupt
+    def check(self, group: Optional[Group] = None) -> None:
+        """Raise KeyboardInterrupt or Terminated if a signal has come, to any worker of the group.
+
+        Signals reach the workers at different steps; all have to stop after the same one.
+        """
+        number = self._signal or 0
+        if group is not None and group.size > 1:
+            number = int(group.gather([number]).max())
+        if number:
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
     @contextlib.contextmanager
     def at_once(self):

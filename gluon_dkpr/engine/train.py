@@ -13,6 +13,7 @@ from gluon_dkpr.data import RecordDataset
 from gluon_dkpr.engine import run_folder
 from gluon_dkpr.engine.checkpoint import build_network, load_parameters, tidy
 from gluon_dkpr.engine.datasets import open_datasets
+from gluon_dkpr.engine.distributed import Group, open_group
 from gluon_dkpr.engine.evaluate import NetworkPredictor, evaluate
 from gluon_dkpr.engine.event_log import EventLog
 from gluon_dkpr.engine.export import export_model
@@ -41,40 +42,53 @@ def train(
         folder: where config.yaml, metrics.csv, result.json, pictures, events/, checkpoint/ and
             export/ go.
         ctx: devices; the batch is split over them.
-        kvstore: ``"device"`` or ``"local"``: where gradients are summed.
+        kvstore: where gradients are summed: ``"device"`` or ``"local"``, or of several processes
+            one of ``engine.distributed.KVSTORES``.
         resume: continue the run in ``folder`` from its last checkpoint, to the same parameters, bit
             by bit, as if it had never been interrupted.
         override: continue it even with another configuration.
 
     Returns:
-        What result.json holds, but for the date and the versions.
+        What result.json holds, but for the date and the versions; ``None`` in a worker that is not
+        its group's leader.
 
     Raises:
         DkprError: for data, folder or checkpoint that cannot be used, or gradients that stay not
             finite.
     """
+    with open_group(kvstore) as group:
+        return _train(config, folder, ctx, group, resume, override)
+
+
+def _train(config: Config, folder: Path, ctx: List, group: Group, resume: bool, override: bool):
+    """Do what :func:`train` says, as one worker of a group; its leader alone writes."""
     np.random.seed(config.train.seed)
     mx.random.seed(config.train.seed)
-    train_set, test_set = open_datasets(config)
-    net = make_network(config, train_set, ctx, pretrained=not resume)
-    trainer = make_trainer(config, net, kvstore)
-    run_folder.open_run_folder(folder, config, train_set.skeleton, resume, override)
-    tidy(folder / "checkpoint")
-    loop = Loop(config, net, trainer, train_set, ctx)
-    saver = Saver(folder / "checkpoint", config, net, trainer, ctx)
-    rows = []
-    if resume:
-        loop.progress = saver.restore()
-        rows = run_folder.read_metrics(folder, loop.progress.epoch)
-    else:
-        saver.save(loop.progress)
+    train_set, test_set = _open_datasets(config, group)
+    net = make_network(config, train_set, ctx, pretrained=group.is_leader and not resume)
+    if group.is_leader:
+        run_folder.open_run_folder(folder, config, train_set.skeleton, resume, override)
+        tidy(folder / "checkpoint")
+    trainer = make_trainer(config, net, group)
+    loop = Loop(config, net, trainer, train_set, ctx, group)
+    saver = Saver(folder / "checkpoint", config, net, trainer, ctx, group)
+    loop.progress = saver.restore() if resume else saver.begin()
+    if not group.is_leader:
+        with StopRequest() as stop:
+            while loop.progress.epoch < config.train.epochs:
+                train_epoch(loop, saver, stop)
+                loop.summary()
+                loop.progress = loop.progress.next_epoch()
+        return None
+    rows = run_folder.read_metrics(folder, loop.progress.epoch) if resume else []
     predictor = NetworkPredictor(net)
     with StopRequest() as stop, EventLog(folder / "events", loop.progress.updates) as events:
         while loop.progress.epoch < config.train.epochs:
             train_epoch(loop, saver, stop)
+            row = loop.summary()
             with stop.at_once():
                 report = evaluate(predictor, test_set)
-            rows.append({**loop.summary(), **_test_columns(report)})
+            rows.append({**row, **_test_columns(report)})
             run_folder.write_metrics(folder, rows)
             loop.progress = saver.keep(loop.progress.next_epoch(), report["joint_error"])
             events.add_epoch(rows[-1], loop.progress.updates)
@@ -82,6 +96,16 @@ def train(
         result = finish(config, folder, net, rows, test_set, ctx)
         events.add_picture(folder / "samples.png", loop.progress.updates)
     return result
+
+
+def _open_datasets(config: Config, group: Group):
+    """Return training and test split; what has to be made first, the leader makes."""
+    if group.is_leader:
+        datasets = open_datasets(config)
+        group.barrier()
+        return datasets
+    group.barrier()
+    return open_datasets(config)
 
 
 def train_epoch(loop: Loop, saver: Saver, stop: StopRequest) -> None:
@@ -129,15 +153,12 @@ def make_network(
     return net
 
 
-def make_trainer(config: Config, net: PoseNet, kvstore: str) -> mx.gluon.Trainer:
+def make_trainer(config: Config, net: PoseNet, group: Group) -> mx.gluon.Trainer:
     """Return the optimiser of a configuration; every device updates its own parameters."""
     options = {"learning_rate": config.train.learning_rate, "wd": config.train.weight_decay}
     if config.train.optimizer == "sgd":
         options["momentum"] = config.train.momentum
-    parameters = net.collect_params()
-    return mx.gluon.Trainer(
-        parameters, config.train.optimizer, options, kvstore=kvstore, update_on_kvstore=False
-    )
+    return group.make_trainer(net.collect_params(), config.train.optimizer, options)
 
 
 def finish(config: Config, folder: Path, net: PoseNet, rows, test_set, ctx) -> dict:

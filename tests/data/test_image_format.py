@@ -30,6 +30,17 @@ def test_jpeg_keeps_the_order_of_the_channels():
     assert by_opencv[0, 0, 2] > 180
 
 
+@pytest.mark.parametrize(("channels", "encoding"), [(1, "png"), (3, "png"), (3, "jpeg")], ids=str)
+def test_decoding_into_a_batch(channels, encoding):
+    form = ImageFormat(6, 5, channels, encoding)
+    rng = np.random.default_rng(0)
+    data = form.encode(rng.integers(0, 256, form.shape, dtype=np.uint8))
+    batch = np.full((3, *form.shape), 7, np.uint8)
+    form.decode(memoryview(data), out=batch[1])
+    np.testing.assert_array_equal(batch[1], form.decode(data))
+    assert (batch[[0, 2]] == 7).all()
+
+
 @pytest.mark.parametrize(
     "image",
     [

@@ -233,11 +233,11 @@ class Poisoned:
     def __init__(self, monkeypatch, steps):
         step, calls = Loop._step, []
 
-        def poisoned(loop, batch, parts):
+        def poisoned(loop, batch, parts, whole):
             calls.append(batch)
             if len(calls) - 1 in steps:
                 parts = [part._replace(joints=part.joints * float("nan")) for part in parts]
-            step(loop, batch, parts)
+            step(loop, batch, parts, whole)
 
         monkeypatch.setattr(Loop, "_step", poisoned)
         self.batches = calls
@@ -277,7 +277,7 @@ def test_checkpoints_are_few_and_whole(record, tmp_path):
 def test_checkpoints_come_by_the_clock(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(saver.time, "monotonic", lambda: clock[0])
-    timed = saver.Saver(Path(), get_preset("toy3"), None, None, [])
+    timed = saver.Saver(Path(), get_preset("toy3"), None, None, [], None)
     assert not timed.is_due()
     clock[0] = 60 * get_preset("toy3").train.checkpoint_minutes
     assert timed.is_due()

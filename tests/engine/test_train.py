@@ -3,10 +3,8 @@
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -107,21 +105,6 @@ def test_two_devices_equal_one(record, tmp_path):
         np.testing.assert_allclose(two[name], one[name], atol=TWO_DEVICES * scale)
 
 
-def test_resumed_run_ends_where_the_whole_one_does(record, tmp_path):
-    whole = train(small(record, epochs=3), tmp_path / "whole", [mx.cpu()])
-    # A run of 3 epochs that was stopped after the second.
-    process = start(record, tmp_path / "cut", epochs=3)
-    wait_for(tmp_path / "cut" / "metrics.csv", process)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in errors
-    assert load_run(tmp_path / "cut", "last").method == "kinematic"
-    resumed = train(small(record, epochs=3), tmp_path / "cut", [mx.cpu()], resume=True)
-    assert resumed["joint_error"] == pytest.approx(whole["joint_error"], rel=1e-6)
-    assert resumed["epochs"] == 3
-
-
 def test_interrupted_evaluation_is_made_up_for(record, tmp_path, monkeypatch):
     whole = train(small(record), tmp_path / "whole", [mx.cpu()])
     evaluate = train_module.evaluate
@@ -137,17 +120,6 @@ def test_interrupted_evaluation_is_made_up_for(record, tmp_path, monkeypatch):
     resumed = train(small(record), tmp_path / "cut", [mx.cpu()], resume=True)
     assert resumed["joint_error"] == whole["joint_error"]
     assert resumed["epochs"] == 2
-
-
-def start(record, folder, epochs):
-    command = [sys.executable, str(TOOL), "--data", str(record), "--out", str(folder)]
-    command += ["--epochs", str(epochs), "--batch-size", "48"]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def wait_for(path, process):
-    while not path.exists() and process.poll() is None:
-        time.sleep(0.02)
 
 
 def test_finished_run_is_not_overwritten(record, tmp_path):

@@ -10,6 +10,9 @@ from gluon_dkpr.geometry.kinematics import MotionError, forward_kinematics, kine
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
 
+# Directions in which the joints hardly move (the roll of a straight limb) are not blown up further
+# than this, relative to the direction that moves them most.
+SMALLEST_EIGENVALUE = 1e-5
 # More poses do not change the mean of J^T J in its third digit.
 MAX_POSES = 2000
 
@@ -21,19 +24,17 @@ class PoseStatistics:
     Attributes:
         joints_mean, joints_std: of every coordinate, shape (J, D).
         motion_mean, motion_std: of every parameter, shape (P,).
-        direction_mean, direction_std: of cosine and sine of every parameter, shape (P, 2).
+        motion_direction: mean of cosine and sine of every parameter, shape (P, 2).
         motion_map: W of shape (P, P). With ``motion = motion_mean + W z`` a step of z moves the
-            joints equally far in every direction of z, on average over the poses, but no angle
-            further than it varies. Rows and columns of parameters that never vary and of the angles
-            of :func:`orientation_parameters` are 0.
+            joints equally far in every direction of z, on average over the poses. Rows and columns
+            of the angles of :func:`orientation_parameters` are 0.
     """
 
     joints_mean: Array
     joints_std: Array
     motion_mean: Array
     motion_std: Array
-    direction_mean: Array
-    direction_std: Array
+    motion_direction: Array
     motion_map: Array
 
 
@@ -55,11 +56,9 @@ def orientation_parameters(skeleton: Skeleton) -> Array:
 def pose_statistics(skeleton: Skeleton, motion: Array) -> PoseStatistics:
     """Measure typical motions.
 
-    ``W = c (mean of J^T J + c^2 D^-2)^(-1/2)`` with ``J = d joints / d motion`` and the motions'
-    standard deviations D; with c joints of unit normal z have about the total variance of the
-    joints of these motions. Proximal angles move every joint, distal ones a few: without W the loss
-    is badly conditioned in the network's outputs. D keeps directions that hardly move a joint (the
-    roll of a straight limb) from being blown up beyond what occurs.
+    ``W = c * (mean of J^T J)^(-1/2)`` with ``J = d joints / d motion``; c gives joints of unit
+    normal z the total variance that the joints of these motions have. Proximal angles move every
+    joint, distal ones a few: without W the loss is badly conditioned in the network's outputs.
 
     Args:
         skeleton: the object, in the unit of the network.
@@ -74,23 +73,21 @@ def pose_statistics(skeleton: Skeleton, motion: Array) -> PoseStatistics:
         raise MotionError(f"{len(motion)} motions, expected at least 2 to measure their spread")
     stride = -(-len(motion) // MAX_POSES)
     jacobian = kinematic_jacobian(skeleton, motion[::stride]).reshape(-1, skeleton.num_parameters)
-    std = motion.std(axis=0)
-    shape = ~orientation_parameters(skeleton) & (std > 1e-12 * std.max(initial=0.0))
+    shape = ~orientation_parameters(skeleton)
     jacobian = jacobian[:, shape]
     gram = jacobian.T @ jacobian * (stride / len(motion))
-    middle = np.where(orientation_parameters(skeleton), 0.0, motion)
-    variance = forward_kinematics(skeleton, middle).var(axis=0).sum() / max(1, shape.sum())
-    values, vectors = np.linalg.eigh(gram + variance * np.diag(std[shape] ** -2.0))
+    values, vectors = np.linalg.eigh(gram)
+    values = np.maximum(values, SMALLEST_EIGENVALUE * values.max(initial=0.0))
+    inverse_root = vectors / np.sqrt(values) @ vectors.T
+    variance = forward_kinematics(skeleton, np.where(shape, motion, 0.0)).var(axis=0).sum()
     motion_map = np.zeros((skeleton.num_parameters, skeleton.num_parameters))
-    motion_map[np.ix_(shape, shape)] = vectors * np.sqrt(variance / values) @ vectors.T
-    direction = np.stack([np.cos(motion), np.sin(motion)], axis=-1)
+    motion_map[np.ix_(shape, shape)] = np.sqrt(variance / max(1, shape.sum())) * inverse_root
     return PoseStatistics(
         joints_mean=joints.mean(axis=0),
         joints_std=_nonzero(joints.std(axis=0)),
         motion_mean=motion.mean(axis=0),
         motion_std=_nonzero(motion.std(axis=0)),
-        direction_mean=direction.mean(axis=0),
-        direction_std=direction.std(axis=0),
+        motion_direction=np.stack([np.cos(motion).mean(0), np.sin(motion).mean(0)], axis=1),
         motion_map=motion_map,
     )
 

@@ -105,10 +105,8 @@ class KinematicJoint(Head):
         self._num_inputs = count + int(turning.sum())
         with self.name_scope():
             if turning.any():
-                points = [[1.0, 0.0]] * count, [[1.0, 1.0]] * count
-                if statistics is not None:
-                    points = statistics.direction_mean, statistics.direction_std
-                self.motion = TurningMotion(mean, matrix, turning, *points, prefix="motion_")
+                direction = None if statistics is None else statistics.motion_direction[turning]
+                self.motion = TurningMotion(mean, matrix, turning, direction, prefix="motion_")
             else:
                 self.motion = AffineMotion(mean, matrix, prefix="motion_")
             self.kinematic = KinematicLayer(skeleton, prefix="kinematic_")

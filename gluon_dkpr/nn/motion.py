@@ -11,8 +11,6 @@ from gluon_dkpr.types import Tensor
 SMALLEST_RADIUS = 1e-6
 # How far from the origin a point of a turning angle begins, if all directions are equally common.
 LEAST_MEAN_RADIUS = 0.3
-# Of a coordinate of a point, so that a direction that hardly varies can still be corrected.
-LEAST_STD = 0.1
 
 
 class AffineMotion(mx.gluon.HybridBlock):
@@ -35,21 +33,19 @@ class TurningMotion(mx.gluon.HybridBlock):
     Args:
         mean, matrix: as of :class:`AffineMotion`, (P,) and (P, P).
         turning: which angles are directions, (P,) with K true.
-        point_mean, point_std: of cosine and sine of every parameter, (P, 2): a point is
-            ``mean + std * z``.
+        direction: (K, 2), mean cosine and sine of them over the training poses, or ``None``.
     """
 
-    def __init__(self, mean, matrix, turning, point_mean, point_std, **kwargs):
+    def __init__(self, mean, matrix, turning, direction, **kwargs):
         super().__init__(**kwargs)
         count, turns = len(mean), np.flatnonzero(turning)
         keep = np.diag(~turning).astype(float)
         # Columns: the other parameters as they are, then the points' x, then their y.
         points = np.zeros((2, count + len(turns), len(turns)))
-        std = np.maximum(np.asarray(point_std)[turns], LEAST_STD)
-        points[0, turns, np.arange(len(turns))] = std[:, 0]
-        points[1, count + np.arange(len(turns)), np.arange(len(turns))] = std[:, 1]
+        points[0, turns, np.arange(len(turns))] = 1.0
+        points[1, count + np.arange(len(turns)), np.arange(len(turns))] = 1.0
         shape = np.concatenate([keep @ matrix @ keep, np.zeros((len(turns), count))])
-        begin = _away_from_zero(np.asarray(point_mean)[turns])
+        begin = _away_from_zero(direction, len(turns))
         self._count, self._turns = count, len(turns)
         with self.name_scope():
             constants = {
@@ -82,8 +78,10 @@ def direction_angle(F, x: Tensor, y: Tensor) -> Tensor:
     return F.where(x >= 0, half, opposite)
 
 
-def _away_from_zero(mean) -> np.ndarray:
+def _away_from_zero(direction, count: int) -> np.ndarray:
     """Return the points (K, 2) that z = 0 stands for: the mean, but never without a direction."""
-    radius = np.linalg.norm(mean, axis=1, keepdims=True)
-    unit = np.where(radius > 0, mean / np.maximum(radius, 1e-12), [1.0, 0.0])
+    if direction is None:
+        return np.tile([1.0, 0.0], (count, 1))
+    radius = np.linalg.norm(direction, axis=1, keepdims=True)
+    unit = np.where(radius > 0, direction / np.maximum(radius, 1e-12), [1.0, 0.0])
     return unit * np.maximum(radius, LEAST_MEAN_RADIUS)

@@ -113,7 +113,7 @@ def test_loops_are_fed_as_the_table_says(record):
     with RecordDataset(record, "train") as dataset:
         for kind in (Loop, train.RepeatedLoop):
             keys = fed.setdefault(kind, [])
-            spy = type("Spy", (kind,), {"_step": lambda self, b, p, k=keys: k.append(b.keys)})
+            spy = type("Spy", (kind,), {"_step": lambda self, b, *_, k=keys: k.append(b.keys)})
             looping = train.make_loop(spy, config, dataset, [mx.cpu()])
             # More steps than an epoch has.
             contestant = train.loop_contestant("loop", looping)

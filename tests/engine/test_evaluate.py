@@ -229,7 +229,7 @@ class TestTool:
 
     def test_mistakes(self, record, tmp_path, capsys):
         run = save_run(tmp_path / "run", random_net(), tmp_path / "gone")
-        assert_one_line(call_tool("evaluate.py", run), "gone.json", "No such file")
+        assert_one_line(call_tool("evaluate.py", run), "gone.json", "no such data set")
         main = load_tool("evaluate.py").main
         with pytest.raises(SystemExit) as exit_:
             main([str(run), "--out", str(tmp_path / "no" / "report.json")])

@@ -77,14 +77,11 @@ def test_preconditioner_evens_out_the_jacobian(skeleton):
     turning = orientation_parameters(skeleton)
     matrix = pose_statistics(skeleton, motion).motion_map
     assert not matrix[turning].any() and not matrix[:, turning].any()
-    varies = ~turning & (motion.std(axis=0) > 0)
-    gram, matrix = gram[varies][:, varies], matrix[varies][:, varies]
-    # No angle is blown up beyond what occurs.
-    assert (np.linalg.norm(matrix, axis=1) <= motion.std(axis=0)[varies] * 1.000001).all()
+    gram, matrix = gram[~turning][:, ~turning], matrix[~turning][:, ~turning]
     before = np.linalg.cond(gram)
     assert before > 100
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-9)
-    assert np.linalg.cond(matrix @ gram @ matrix) < before / 5
+    assert np.linalg.cond(matrix @ gram @ matrix) < before / 50
 
 
 def test_losses_are_sums_over_coordinates(seed, hybridize):

@@ -15,6 +15,7 @@ from gluon_dkpr.data import BatchLoader, RecordDataset
 from gluon_dkpr.engine.benchmark import harness
 from gluon_dkpr.engine.benchmark.harness import BenchmarkError, Contestant
 from gluon_dkpr.engine.benchmark.pipeline import SIZE_PX, describe, opened
+from gluon_dkpr.engine.distributed import open_group
 from gluon_dkpr.engine.loop import Loop
 from gluon_dkpr.engine.stop import StopRequest
 from gluon_dkpr.engine.train import make_network, make_trainer
@@ -45,8 +46,9 @@ def make_config(batch: int, seed: int, backbone: str) -> Config:
 
 def make_loop(kind: type, config: Config, dataset: RecordDataset, ctx: List) -> Loop:
     """Return a loop, as ``train`` makes it, with a network of its own."""
+    group = open_group("device")
     net = make_network(config, dataset, ctx)
-    return kind(config, net, make_trainer(config, net, "device"), dataset, ctx)
+    return kind(config, net, make_trainer(config, net, group), dataset, ctx, group)
 
 
 def loop_contestant(name: str, loop: Loop) -> Contestant:
@@ -76,7 +78,9 @@ def bare_contestant(config: Config, dataset: RecordDataset, ctx: List) -> Contes
     net.hybridize(static_alloc=True)
     loss_function = mx.gluon.loss.L2Loss()
     loss_function.hybridize(static_alloc=True)
-    trainer = make_trainer(config, net, "device")
+    rates = config.train.learning_rate, config.train.momentum, config.train.weight_decay
+    options = dict(zip(("learning_rate", "momentum", "wd"), rates))
+    trainer = mx.gluon.Trainer(net.collect_params(), config.train.optimizer, options)
     batch = config.train.batch_size
     height, width, channels = dataset.image_shape
     random = np.random.RandomState(config.train.seed)

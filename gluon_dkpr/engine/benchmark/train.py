@@ -32,8 +32,11 @@ HEAD = "kinematic head alone"
 class RepeatedLoop(Loop):
     """A training loop that is fed one batch, already on its devices, again and again."""
 
+    _first = None
+
     def _ahead(self, batches) -> Iterator:
-        return itertools.repeat(next(super()._ahead(batches)))
+        self._first = self._first or next(super()._ahead(batches))
+        return itertools.repeat(self._first, len(self._loader))
 
 
 def make_config(batch: int, seed: int, backbone: str) -> Config:

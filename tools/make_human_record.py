@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from gluon_dkpr.cli import Parser, run
 from gluon_dkpr.data import record_paths
-from gluon_dkpr.data.body import SIZE_PX, TEST_IMAGES, TRAIN_IMAGES, make_human_record
+from gluon_dkpr.data.body import CLOTHES, SIZE_PX, TEST_IMAGES, TRAIN_IMAGES, make_human_record
 from gluon_dkpr.engine.preview import write_preview
 from gluon_dkpr.viz import check_sheet_name
 
@@ -27,8 +27,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     # Silent when nobody watches.
     with tqdm(total=total, unit="images", disable=not sys.stderr.isatty()) as bar:
         info = make_human_record(
-            args.out, args.train, args.test, args.size, args.seed, args.workers, bar.update
-        )
+            args.out, args.train, args.test, args.size, args.seed, args.workers, bar.update,
+            clothes=args.clothes,
+        )  # fmt: skip
     seconds = time.perf_counter() - begin
     runs = ", ".join(f"{count} {name}" for name, (_, count) in info.splits.items())
     print(f"{', '.join(map(str, record_paths(args.out)))}: {runs}, {info.rec_bytes / 1e6:.1f} MB")
@@ -49,6 +50,8 @@ def parse(arguments):
     add("--train", type=int, default=TRAIN_IMAGES, help="training images")
     add("--test", type=int, default=TEST_IMAGES, help="test images")
     add("--size", type=int, default=SIZE_PX, help="height and width of an image, px")
+    add("--clothes", choices=sorted(CLOTHES), default="varied",
+        help="of all kinds, or a suit whose colours tell the parts of the body")  # fmt: skip
     add("--seed", type=int, default=0, help="of everything that is drawn")
     add("--workers", type=int, default=os.cpu_count(), help="processes")
     add("--out", metavar="PATH", default="data/people", help="data set to write: PATH.rec, ...")

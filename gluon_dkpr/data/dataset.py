@@ -134,7 +134,7 @@ class RecordDataset:
 
         Returns:
             Images, uint8, shape (N, H, W, C), and for each field of the layout a float32 array,
-            shape (N, *field shape): ``joints`` (N, J, D), ``motion`` (N, P), ...
+            shape (N, ...): ``joints`` (N, J, D), ``motion`` (N, P), ...
 
         Raises:
             DamagedRecordError: for a damaged record.
@@ -179,7 +179,7 @@ class RecordDataset:
         """Check every record of the split against its checksum, in one pass through the file.
 
         Returns:
-            :attr:`damaged`, completed: key -> what is wrong.
+            The attribute ``damaged``, completed: key -> what is wrong.
 
         Raises:
             RecordError: if more are damaged than can be left out.

@@ -39,20 +39,20 @@ class Targets(NamedTuple):
 def human_layout(skeleton: Skeleton) -> LabelLayout:
     """Return the layout of a person's label.
 
-    ===============  ==========================================================================
-    ``joints``       (J, 3) mm, measured from the root joint, camera frame: the target
-    ``motion``       (P,) radians and mm: the model fit to ``joints`` at the subject's scale
-    ``motion_error`` mm, mean over the joints: what that fit leaves
-    ``scale``        1: summed bone length of the subject by that of the skeleton
-    ``root``         (3,) mm, the root joint in the camera frame; the third is its depth
-    ``joints_px``    (J, 2) px of the crop
-    ``box``          (3,) px of the camera's image: left and top edge, side of the square crop
-    ``box_mm``       mm: that side at the root's depth; the paper's target is ``joints / box_mm``
-    ``intrinsics``   (4,) px of the camera's image: focal lengths x, y, principal point x, y
-    ``subject`` ...  numbers: ``subject`` and ``action`` count the names in the data set's source
-                     ({"subjects": [...], "actions": [...], "cameras": [...]}) from 0, ``camera``
-                     too; ``subaction`` from 1; ``frame`` of the video from 0
-    ===============  ==========================================================================
+    ================  ===========================================================================
+    ``joints``        (J, 3) mm, measured from the root joint, camera frame: the target
+    ``motion``        (P,) radians and mm: the model fit to ``joints`` at the subject's scale
+    ``motion_error``  mm, mean over the joints: what that fit leaves
+    ``scale``         1: summed bone length of the subject by that of the skeleton
+    ``root``          (3,) mm, the root joint in the camera frame; the third is its depth
+    ``joints_px``     (J, 2) px of the crop
+    ``box``           (3,) px of the camera's image: left and top edge, side of the square crop
+    ``box_mm``        mm: that side at the root's depth; the paper's target is ``joints / box_mm``
+    ``intrinsics``    (4,) px of the camera's image: focal lengths x, y, principal point x, y
+    ``subject`` ...   numbers: ``subject`` and ``action`` count the names in the data set's source
+                      ({"subjects": [...], "actions": [...], "cameras": [...]}) from 0, ``camera``
+                      too; ``subaction`` from 1; ``frame`` of the video from 0
+    ================  ===========================================================================
     """
     joints = skeleton.num_joints
     fields = [

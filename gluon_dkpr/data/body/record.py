@@ -14,7 +14,7 @@ import numpy as np
 
 from gluon_dkpr.data.body.files import BodyError
 from gluon_dkpr.data.body.motion import TEST_CLIPS
-from gluon_dkpr.data.body.render import SCENE_IMAGES, draw_picture, draw_scene
+from gluon_dkpr.data.body.render import CLOTHES, SCENE_IMAGES, draw_picture, draw_scene
 from gluon_dkpr.data.body.scene import CAMERAS, IMAGE_PX
 from gluon_dkpr.data.body.subjects import SUBJECTS, TEST_SUBJECTS, Studio, open_studio
 from gluon_dkpr.data.human import fit_targets, human_layout
@@ -38,6 +38,7 @@ class Job(NamedTuple):
     layout: LabelLayout
     image: ImageFormat
     seed: int
+    clothes: str
 
 
 class Made(NamedTuple):
@@ -55,6 +56,7 @@ def make_human_record(
     seed: int = 0,
     workers: int = 1,
     progress: Optional[Callable[[int], None]] = None,
+    clothes: str = "varied",
 ) -> RecordInfo:
     """Write a data set of rendered people; equal arguments give equal files, byte for byte.
 
@@ -69,17 +71,20 @@ def make_human_record(
         seed: 0 or more.
         workers: processes; the result is the same for any number.
         progress: called with the number of images made since the last call.
+        clothes: ``"varied"``, or ``"suit"``, whose colours tell the parts of the body.
 
     Raises:
-        BodyError: for a number out of range, or if the mesh or the photos are missing.
+        BodyError: for a number out of range, other clothes, or if mesh or photos are missing.
         MocapError: if the motion capture is missing.
         RecordError, OSError: if it cannot be written.
     """
     counts = {"train": train, "test": test}
     _check(counts, size, seed, workers)
+    if clothes not in CLOTHES:
+        raise BodyError(f"clothes are {clothes!r}, expected one of {list(CLOTHES)}")
     studio = open_studio()
     layout, image = human_layout(studio.skeleton), ImageFormat(size, size, 3, "jpeg")
-    job = Job(studio, layout, image, seed)
+    job = Job(studio, layout, image, seed, clothes)
     source = _source(job, counts)
 
     def samples(split: str) -> Iterator[Tuple[bytes, Array]]:
@@ -110,7 +115,7 @@ def make_unit(job: Job, split: str, begin: int, count: int) -> Made:
     pictures = []
     for index in range(begin, begin + count):
         if not index % SCENE_IMAGES:
-            scene = draw_scene(studio, job.seed, split, index // SCENE_IMAGES)
+            scene = draw_scene(studio, job.seed, split, index // SCENE_IMAGES, job.clothes)
         pictures.append(draw_picture(studio, scene, job.seed, split, index, size))
     names = list(SUBJECTS)
     scales = np.array([studio.scales[names[picture.label["subject"]]] for picture in pictures])
@@ -146,7 +151,12 @@ def _source(job: Job, counts: Mapping[str, int]) -> dict:
     return {
         "generator": "gluon_dkpr.data.body",
         "seed": job.seed,
-        "parameters": {**counts, "size": job.image.height, "jpeg_quality": JPEG_QUALITY},
+        "parameters": {
+            **counts,
+            "size": job.image.height,
+            "jpeg_quality": JPEG_QUALITY,
+            "clothes": job.clothes,
+        },
         "camera_image_px": [IMAGE_PX, IMAGE_PX],
         "subjects": list(SUBJECTS),
         "test_subjects": list(TEST_SUBJECTS),

@@ -23,6 +23,7 @@ from gluon_dkpr.data.body.scene import (
     draw_light,
 )
 from gluon_dkpr.data.body.subjects import SUBJECTS, TEST_SUBJECTS, TRAIN_SUBJECTS, Studio
+from gluon_dkpr.data.body.suit import draw_suit
 from gluon_dkpr.data.body.surface import vertex_normals
 from gluon_dkpr.geometry import Crop
 from gluon_dkpr.types import Array
@@ -33,6 +34,8 @@ SCENE_IMAGES = 8
 MARGIN = 0.06
 # How far from the middle of the scene the person is, mm.
 AWAY_MM = 300.0
+#: What colours a person: clothes of all kinds, or a suit that tells the parts of the body.
+CLOTHES = {"varied": draw_colors, "suit": draw_suit}
 
 
 class Scene(NamedTuple):
@@ -61,21 +64,24 @@ class Picture(NamedTuple):
     canvas: Array
 
 
-def draw_scene(studio: Studio, seed: int, split: str, number: int) -> Scene:
-    """Return a scene, which (seed, split, number) alone determine.
+def draw_scene(
+    studio: Studio, seed: int, split: str, number: int, clothes: str = "varied"
+) -> Scene:
+    """Return a scene, which (seed, split, number) and the kind of clothes alone determine.
 
     Args:
         studio: from :func:`~gluon_dkpr.data.body.subjects.open_studio`.
         seed: 0 or more.
         split: ``"train"`` or ``"test"``.
         number: of the scene, from 0.
+        clothes: a key of ``CLOTHES``.
     """
     random = generator(seed, split, 0, number)
     own = list(TRAIN_SUBJECTS if split == "train" else TEST_SUBJECTS)
     subject = own[int(random.integers(len(own)))]
     outfit = draw_outfit(random)
     person = dress(studio.body, make_person(studio.body, SUBJECTS[subject]), outfit)
-    colors = draw_colors(studio.body, outfit, random)
+    colors = CLOTHES[clothes](studio.body, outfit, random)
     cameras, light = draw_cameras(random), draw_light(random)
     return Scene(subject, person, colors, cameras, light, draw_room(studio.photos, random))
 

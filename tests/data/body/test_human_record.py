@@ -150,9 +150,30 @@ def test_seed_changes_everything(splits, tmp_path):
     assert other.info.source["fit_error_mm"].keys() == {"train"}
 
 
+def test_a_suit_tells_the_limbs_by_their_colours(tmp_path):
+    """The wrists of everybody have the colours of their side, those in clothes do not."""
+    make_human_record(tmp_path / "suit", 48, 0, 64, clothes="suit")
+    suits = RecordDataset(tmp_path / "suit", "train")
+    assert suits.info.source["parameters"]["clothes"] == "suit"
+    images, labels = suits.read(suits.keys)
+    names = suits.skeleton.joint_names
+    hue = {}
+    for joint in ("left_knee", "right_knee", "left_elbow", "right_elbow"):
+        x, y = np.round(labels["joints_px"][:, names.index(joint)]).astype(int).clip(0, 63).T
+        hue[joint] = np.median(images[np.arange(48), y, x].astype(float), axis=0)
+    # Blue against yellow or violet, red against green: what the parts of a suit are made in.
+    assert hue["left_knee"][2] > 1.3 * hue["left_knee"][0]
+    assert hue["right_knee"][0] > 1.3 * hue["right_knee"][1] or (
+        hue["right_knee"][0] > 1.3 * hue["right_knee"][2]
+    )
+    assert hue["left_elbow"][0] > 1.3 * hue["left_elbow"][1]
+    assert hue["right_elbow"][1] > 1.3 * hue["right_elbow"][0]
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
+        ({"clothes": "none"}, "clothes are 'none', expected one of"),
         ({"train": -1}, "train is -1, expected 0 or more"),
         ({"train": 0, "test": 0}, "both 0"),
         ({"size": 8}, "size is 8, expected 32 to 1024"),

@@ -8,7 +8,7 @@ import os
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Tuple, Union
+from typing import Dict, Mapping, Tuple, Union
 
 import yaml
 
@@ -36,6 +36,7 @@ class DataConfig:
         source: ``toy``, the planar object of ``level``, or ``people``, rendered ones.
         level: number of motion parameters of the toy object.
         size: height and width of images of people, px.
+        clothes: of people, ``varied`` or ``suit``.
         train, test: number of images.
         seed: of the images.
     """
@@ -44,12 +45,14 @@ class DataConfig:
     source: str = "toy"
     level: int = 3
     size: int = 224
+    clothes: str = "varied"
     train: int = 16000
     test: int = 1000
     seed: int = 0
 
     def __post_init__(self):
         _require(self.source in ("toy", "people"), "data.source", self.source, "toy or people")
+        _require(self.clothes in ("varied", "suit"), "data.clothes", self.clothes, "varied or suit")
         _require(self.size >= 32, "data.size", self.size, "32 or more")
         _require(self.train >= 2, "data.train", self.train, "2 or more")
         _require(self.test >= 1, "data.test", self.test, "1 or more")
@@ -97,6 +100,8 @@ class TrainConfig:
         momentum, weight_decay: of the optimiser (momentum: of ``sgd``).
         box_target: people's joints count relative to the box, as in the paper: those of a person
             in a box of twice the size in mm count half. Without it they count in mm.
+        guide_weight: of the joints that the kinematic head starts from, in the loss, where it
+            computes the motion from joints (``gluon_dkpr.nn.InverseKinematics``).
         bound_weight: of the squared violations of the parameters' bounds in the loss ([40]: 1).
         seed: of weights, order of samples and dropout.
         log_interval: steps between two looks at loss and joint error.
@@ -104,6 +109,7 @@ class TrainConfig:
         max_skipped: so many steps in a row whose gradient is not finite end the run.
         checkpoint_minutes: between two checkpoints within an epoch; each epoch ends with one.
         keep: how many of the newest checkpoints stay.
+        amp: compute the backbone in float16, on GPUs.
     """
 
     epochs: int = 10
@@ -116,6 +122,7 @@ class TrainConfig:
     momentum: float = 0.9
     weight_decay: float = 0.0
     box_target: bool = False
+    guide_weight: float = 3.0
     bound_weight: float = 0.0
     seed: int = 0
     log_interval: int = 25
@@ -123,6 +130,7 @@ class TrainConfig:
     max_skipped: int = 10
     checkpoint_minutes: float = 5.0
     keep: int = 2
+    amp: bool = False
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "log_interval", "max_skipped", "keep"):
@@ -137,6 +145,7 @@ class TrainConfig:
         _require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")
         for name in ("warmup", "checkpoint_minutes"):
             _require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "0 or more")
+        _require(self.guide_weight >= 0, "train.guide_weight", self.guide_weight, "0 or more")
         _require(self.bound_weight >= 0, "train.bound_weight", self.bound_weight, "0 or more")
         _require(self.decay_factor > 0, "train.decay_factor", self.decay_factor, "above 0")
         rising = list(self.decay_at) == sorted(set(self.decay_at))
@@ -166,6 +175,18 @@ class Config:
             for name, values in changes.items()
         }
         return dataclasses.replace(self, **parts)
+
+    def with_entries(self, values: Mapping[str, object]) -> Config:
+        """Return a configuration with other values, by full names: ``{"train.epochs": 3}``.
+
+        Names without a point, and values that are ``None``, change nothing.
+        """
+        changes: Dict[str, dict] = {}
+        for name, value in values.items():
+            part, _, entry = name.partition(".")
+            if entry and value is not None:
+                changes.setdefault(part, {})[entry] = value
+        return self.replace(**changes)
 
 
 def to_dict(config: Config) -> dict:

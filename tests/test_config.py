@@ -17,6 +17,16 @@ from gluon_dkpr.engine.schedule import learning_rate
 from gluon_dkpr.presets import PRESETS, get_preset, with_paper_schedule
 
 
+def test_entries_by_their_full_names():
+    config = get_preset("toy3")
+    flags = {"train.epochs": 3, "train.seed": None, "model.scaled_outputs": False, "ctx": "cpu"}
+    expected = config.replace(train={"epochs": 3}, model={"scaled_outputs": False})
+    assert config.with_entries(flags) == expected
+    assert config.with_entries({"out": "runs/a"}) == config
+    with pytest.raises(ConfigError, match="train.epochs is 0"):
+        config.with_entries({"train.epochs": 0})
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_file_keeps_every_preset(name, tmp_path):
     config = get_preset(name)

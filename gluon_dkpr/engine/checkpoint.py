@@ -224,6 +224,7 @@ def build_network(
     if config.model.backbone == "toy_cnn":
         options = {"dropout": config.model.dropout, "hidden_sigma": config.model.hidden_sigma}
     options["with_motion"] = config.train.bound_weight > 0
+    options["with_guide"] = config.train.guide_weight > 0
     options["raw_outputs"] = not config.model.scaled_outputs
     return get_model(config.model.backbone, skeleton, config.model.method, statistics, **options)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from gluon_dkpr.backend import mx
 from gluon_dkpr.config import TrainConfig
 from gluon_dkpr.data import Batch, LabelLayout, to_network_input
 from gluon_dkpr.data.human import is_root_relative
+from gluon_dkpr.engine.mixed_precision import mixed_network
 from gluon_dkpr.model_zoo import PoseNet
 from gluon_dkpr.nn import JointLoss, KinematicLayer, ParameterBoundLoss, ParameterLoss
 from gluon_dkpr.types import Array, Tensor
@@ -54,6 +55,9 @@ class Objective:
             self._root = skeleton.joint_names.index(skeleton.root.name)
         self._scaled = "scale" in layout.names
         self._boxed = config.box_target and "box_mm" in layout.names
+        self._sized = self._scaled and net.method == "kinematic"
+        # What computes the outputs, with the network's parameters.
+        self._forward = mixed_network(net, self._sized) if config.amp else net
         self._by_parameter = net.method == "parameter"
         self._loss = ParameterLoss() if self._by_parameter else JointLoss()
         self._loss.hybridize(static_alloc=True)
@@ -62,7 +66,7 @@ class Objective:
             self._kinematic = KinematicLayer(skeleton)
             self._kinematic.initialize(ctx=ctx)
             self._kinematic.hybridize(static_alloc=True)
-        self._bound_weight = config.bound_weight
+        self._guide_weight, self._bound_weight = config.guide_weight, config.bound_weight
         if config.bound_weight and net.method != "direct":
             self._bounds = ParameterBoundLoss(skeleton)
             self._bounds.initialize(ctx=ctx)
@@ -88,28 +92,24 @@ class Objective:
 
     def outputs(self, part: Part):
         """Return the network's output for a part."""
-        if self._scaled and self._net.method == "kinematic":
-            return self._net(part.images, part.scale)
-        return self._net(part.images)
+        return self._forward(part.images, *((part.scale,) if self._sized else ()))
 
     def loss(self, outputs, part: Part) -> Tensor:
         """Return the loss of each sample, (b,); the trainer averages over the batch."""
-        several = isinstance(outputs, (list, tuple))
-        output, motion = outputs if several else (outputs, outputs)
+        found = self._named(outputs)
         if self._by_parameter:
-            loss = self._loss(output, part.motion)
-        elif part.weight is None:
-            loss = self._loss(output, part.joints)
+            loss = self._loss(found["motion"], part.motion)
         else:
-            weighted = mx.nd.broadcast_mul(output, part.weight)
-            loss = self._loss(weighted, mx.nd.broadcast_mul(part.joints, part.weight))
+            loss = self._joint_loss(found["joints"], part)
+        if "guide" in found:
+            loss = loss + self._guide_weight * self._joint_loss(found["guide"], part)
         if self._bounds is not None:
-            loss = loss + self._bound_weight * self._bounds(motion)
+            loss = loss + self._bound_weight * self._bounds(found["motion"])
         return loss
 
     def joint_error(self, outputs, part: Part) -> Tensor:
         """Return the mean joint error of each sample, (b,)."""
-        output = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
+        output = self._named(outputs)[self._net.output_names[0]]
         if self._by_parameter:
             more = (part.scale,) if self._scaled else ()
             output = self._kinematic(output, *more)
@@ -118,6 +118,16 @@ class Objective:
             root = mx.nd.slice_axis(difference, axis=1, begin=self._root, end=self._root + 1)
             difference = mx.nd.broadcast_sub(difference, root)
         return mx.nd.sqrt(mx.nd.square(difference).sum(axis=-1)).mean(axis=1)
+
+    def _named(self, outputs) -> Dict[str, Tensor]:
+        several = outputs if isinstance(outputs, (list, tuple)) else (outputs,)
+        return dict(zip(self._net.output_names, several))
+
+    def _joint_loss(self, joints: Tensor, part: Part) -> Tensor:
+        if part.weight is None:
+            return self._loss(joints, part.joints)
+        weighted = mx.nd.broadcast_mul(joints, part.weight)
+        return self._loss(weighted, mx.nd.broadcast_mul(part.joints, part.weight))
 
     def _share(self, array: Array) -> List[Tensor]:
         array = mx.nd.array(np.ascontiguousarray(array), dtype="float32")

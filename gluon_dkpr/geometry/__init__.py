@@ -9,6 +9,7 @@ from gluon_dkpr.geometry.kinematics import (
     kinematic_jacobian,
     rotation_matrix,
 )
+from gluon_dkpr.geometry.parts import Part, part_axes, part_levers, skeleton_parts
 from gluon_dkpr.geometry.planar_angles import angles_from_joints
 from gluon_dkpr.geometry.statistics import (
     PoseStatistics,
@@ -23,6 +24,7 @@ __all__ = [
     "Crop",
     "CropError",
     "MotionError",
+    "Part",
     "PoseStatistics",
     "align",
     "angles_from_joints",
@@ -30,9 +32,12 @@ __all__ = [
     "kinematic_jacobian",
     "load_bvh",
     "orientation_parameters",
+    "part_axes",
+    "part_levers",
     "pose_statistics",
     "procrustes",
     "rotation_matrix",
     "sample_within_bounds",
     "save_bvh",
+    "skeleton_parts",
 ]

@@ -87,6 +87,15 @@ def kinematic_jacobian(skeleton: Skeleton, motion: Array, scale: Optional[Array]
     return jacobian[:, _visible(skeleton), : skeleton.dim]
 
 
+def world_rotations(skeleton: Skeleton, motion: Array) -> Array:
+    """Return the world rotations G of all N joints, hidden ones too, shape (B, N, 3, 3).
+
+    Args, raises: as :func:`forward_kinematics`.
+    """
+    motion, scale = _checked(skeleton, motion, None)
+    return _world_frames(skeleton, motion, scale)[1]
+
+
 def _world_frames(skeleton: Skeleton, motion: Array, scale: Array) -> Tuple[Array, Array]:
     """Return positions (B, N, 3) and rotations (B, N, 3, 3) of all N joints, hidden ones too."""
     column = {name: i for i, name in enumerate(skeleton.parameter_names)}

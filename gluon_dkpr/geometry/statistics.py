@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Dict, Optional
 
 import numpy as np
 
 from gluon_dkpr.geometry.kinematics import MotionError, forward_kinematics, kinematic_jacobian
+from gluon_dkpr.geometry.parts import part_axes, skeleton_parts
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
 
@@ -28,6 +30,10 @@ class PoseStatistics:
         motion_map: W of shape (P, P). With ``motion = motion_mean + W z`` a step of z moves the
             joints equally far in every direction of z, on average over the poses. Rows and columns
             of the angles of :func:`orientation_parameters` are 0.
+        axes_mean, axes_std: of the axes of the parts, :func:`part_axes`, (parts, 3, 3); ``None``
+            where :func:`skeleton_parts` finds none.
+        axes_cosine: mean cosine between the axes of the part above (rows) and a part's own, (parts,
+            3, 3); likewise.
     """
 
     joints_mean: Array
@@ -36,6 +42,9 @@ class PoseStatistics:
     motion_std: Array
     motion_direction: Array
     motion_map: Array
+    axes_mean: Optional[Array] = None
+    axes_std: Optional[Array] = None
+    axes_cosine: Optional[Array] = None
 
 
 def orientation_parameters(skeleton: Skeleton) -> Array:
@@ -89,7 +98,25 @@ def pose_statistics(skeleton: Skeleton, motion: Array) -> PoseStatistics:
         motion_std=_nonzero(motion.std(axis=0)),
         motion_direction=np.stack([np.cos(motion).mean(0), np.sin(motion).mean(0)], axis=1),
         motion_map=motion_map,
+        **_axes(skeleton, motion[::stride]),
     )
+
+
+def _axes(skeleton: Skeleton, motion: Array) -> Dict[str, Array]:
+    """Return the mean and the spread of the parts' axes, if there are parts."""
+    parts = skeleton_parts(skeleton)
+    if parts is None:
+        return {}
+    axes = part_axes(skeleton, parts, motion)
+    above = np.stack(
+        [
+            np.broadcast_to(np.eye(3), axes[:, 0].shape) if p.parent is None else axes[:, p.parent]
+            for p in parts
+        ],
+        axis=1,
+    )
+    cosine = np.einsum("npkx,npmx->pkm", above, axes) / len(motion)
+    return {"axes_mean": axes.mean(0), "axes_std": axes.std(0), "axes_cosine": cosine}
 
 
 def sample_within_bounds(skeleton: Skeleton, count: int, seed: int = 0) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class PoseNet(mx.gluon.HybridBlock):
         length: length in the skeleton's unit that is 1 inside the network.
         statistics: of the training poses, in the network's unit.
         with_motion: ``"kinematic"`` also outputs the motion, for a loss on it.
+        with_guide: ``"kinematic"`` also outputs the joints that its head starts from, if it does,
+            for a loss on them.
         raw_outputs: see :func:`gluon_dkpr.nn.make_head`.
 
     Inputs:
@@ -50,6 +52,7 @@ class PoseNet(mx.gluon.HybridBlock):
     Outputs:
         - normalised joints (B, J, D), or normalised motion (B, P) for ``"parameter"``.
         - **motion**: normalised (B, P), only if ``with_motion``.
+        - **guide**: normalised (B, J, D), only if ``with_guide``.
     """
 
     def __init__(
@@ -60,11 +63,11 @@ class PoseNet(mx.gluon.HybridBlock):
         length: float,
         statistics: Optional[PoseStatistics] = None,
         with_motion: bool = False,
+        with_guide: bool = False,
         raw_outputs: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self._with_motion = with_motion and method == "kinematic"
         self._skeleton, self._method, self._length = skeleton, method, float(length)
         with self.name_scope():
             self.features = features
@@ -76,6 +79,10 @@ class PoseNet(mx.gluon.HybridBlock):
                 weight_initializer=mx.init.Normal(LAST_LAYER_SIGMA),
                 prefix="output_",
             )
+        self._output_names = ("motion",) if method == "parameter" else ("joints",)
+        if method == "kinematic":
+            more = ("motion", with_motion), ("guide", with_guide and self.head.has_guide)
+            self._output_names += tuple(name for name, wanted in more if wanted)
         # Outside the tree of children: it holds the same blocks.
         self.__dict__["_predictor"] = None
 
@@ -95,6 +102,11 @@ class PoseNet(mx.gluon.HybridBlock):
         return self._length
 
     @property
+    def output_names(self) -> Tuple[str, ...]:
+        """What the network returns, in order: of ``joints``, ``motion`` and ``guide``."""
+        return self._output_names
+
+    @property
     def predictor(self) -> Predictor:
         """A block with the same parameters whose outputs are poses in the skeleton's unit."""
         if self._predictor is None:
@@ -103,9 +115,16 @@ class PoseNet(mx.gluon.HybridBlock):
 
     def hybrid_forward(self, F, data: Tensor, scale: Optional[Tensor] = None) -> Tensor:
         """Return the head's output; shapes as in the class."""
-        z = self.output(self.features(data))
+        return self.from_features(F, self.features(data), scale)
+
+    def from_features(self, F, features: Tensor, scale: Optional[Tensor] = None) -> Tensor:
+        """Return the output that belongs to features (B, F); shapes as in the class."""
+        z = self.output(features)
         more = () if scale is None else (scale,)
-        return self.head.pose(F, z, *more) if self._with_motion else self.head(z, *more)
+        if len(self._output_names) == 1:
+            return self.head(z, *more)
+        found = dict(zip(("joints", "motion", "guide"), self.head.guided(F, z, *more)))
+        return tuple(found[name] for name in self._output_names)
 
     def predict_pose(self, images: Tensor) -> Pose:
         """Return the poses in images (B, C, H, W), whatever the method."""

@@ -42,7 +42,7 @@ def load_pretrained(net: PoseNet, name: str, source: str) -> None:
         net: network whose parameters are initialised, on any devices.
         name: its name in the model zoo.
         source: ``"none"``; ``"imagenet"`` for the weights of GluonCV's model store, see
-            :func:`~gluon_dkpr.model_zoo.imagenet.imagenet_file`; or a file: Gluon ``.params`` of
+            ``model_zoo.imagenet``; or a file: Gluon ``.params`` of
             GluonCV's network or of a run's checkpoint, a torchvision ResNet's state dict (``.pth``
             of either container, or ``.safetensors``).
 

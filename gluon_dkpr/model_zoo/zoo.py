@@ -39,6 +39,7 @@ def get_model(
     statistics: Optional[PoseStatistics] = None,
     length: Optional[float] = None,
     with_motion: bool = False,
+    with_guide: bool = False,
     raw_outputs: bool = False,
     **options,
 ) -> PoseNet:
@@ -54,7 +55,7 @@ def get_model(
         length: length in the skeleton's unit that is 1 inside the network. By default the image
             size for a skeleton in px (the paper's normalisation), else the longest way from the
             root to a joint.
-        with_motion: ``"kinematic"`` also outputs the motion, for a loss on it.
+        with_motion, with_guide: see :class:`PoseNet`.
         raw_outputs: see :func:`gluon_dkpr.nn.make_head`.
         options: of the backbone (``toy_cnn``: dropout, hidden_sigma).
 
@@ -77,7 +78,15 @@ def get_model(
     except TypeError as error:
         raise ModelError(f"model {name!r}: {error}") from None
     return PoseNet(
-        features, skeleton, method, length, statistics, with_motion, raw_outputs, prefix=prefix
+        features,
+        skeleton,
+        method,
+        length,
+        statistics,
+        with_motion,
+        with_guide,
+        raw_outputs,
+        prefix=prefix,
     )
 
 
@@ -93,6 +102,18 @@ def reach(skeleton: Skeleton) -> float:
         else:
             waiting.append((parent, child))
     return max(distance.values()) or 1.0
+
+
+def input_statistics(net: PoseNet, channels: int) -> Tuple[Tuple[float, ...], Tuple[float, ...]]:
+    """Return mean and standard deviation by which a network standardises the channels of an image.
+
+    Args:
+        net: of :func:`get_model`.
+        channels: of its images; a network that standardises nothing has means 0, deviations 1.
+    """
+    if isinstance(net.features[0], _Standardise):
+        return IMAGENET_MEAN, IMAGENET_STD
+    return (0.0,) * channels, (1.0,) * channels
 
 
 class _Standardise(mx.gluon.HybridBlock):

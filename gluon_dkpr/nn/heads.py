@@ -14,7 +14,8 @@ import numpy as np
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.errors import DkprError
-from gluon_dkpr.geometry import PoseStatistics, orientation_parameters
+from gluon_dkpr.geometry import PoseStatistics, orientation_parameters, skeleton_parts
+from gluon_dkpr.nn.inverse import InverseKinematics
 from gluon_dkpr.nn.kinematic import KinematicLayer
 from gluon_dkpr.nn.motion import AffineMotion, TurningMotion
 from gluon_dkpr.skeleton import Skeleton
@@ -78,14 +79,20 @@ class DirectJoint(Head):
 
 
 class KinematicJoint(Head):
-    """Kinematic joint, the paper's proposal: z is a motion, the kinematic layer makes the joints.
+    """Kinematic joint, the paper's proposal: the kinematic layer makes the joints of a motion.
 
-    ``motion = mean + W z`` with W of :func:`gluon_dkpr.geometry.pose_statistics`: one constant
-    matrix, no parameter, the same functions; but all outputs of the network matter equally.
+    How the motion follows from z depends on the skeleton, by constants alone:
 
-    An angle of the global orientation that may go all the way round is the direction of a point in
-    the plane, whose two coordinates are outputs: no continuous function from images to the angle
-    itself follows a turning object, the jump from one end of its range to the other lies somewhere.
+    - In three dimensions by :class:`~gluon_dkpr.nn.inverse.InverseKinematics`, where
+      :func:`gluon_dkpr.geometry.skeleton_parts` finds parts.
+    - Else ``motion = mean + W z`` with W of :func:`gluon_dkpr.geometry.pose_statistics`: all
+      outputs of the network matter equally. An angle of the global orientation that may go all
+      the way round is the direction of a point in the plane, whose two coordinates are outputs:
+      no continuous function from images to the angle itself follows a turning object.
+    - With ``raw_outputs`` z is the motion, as in the paper.
+
+    Attributes:
+        has_guide: z holds joints that are not yet a valid skeleton, for :meth:`guided`.
     """
 
     def __init__(
@@ -96,24 +103,19 @@ class KinematicJoint(Head):
         **kwargs,
     ):
         super().__init__(skeleton, **kwargs)
-        count = skeleton.num_parameters
-        mean = np.zeros(count) if statistics is None else statistics.motion_mean
-        matrix = np.eye(count) if statistics is None else statistics.motion_map
-        turning = orientation_parameters(skeleton)
-        if raw_outputs:
-            turning[:] = False
-        self._num_inputs = count + int(turning.sum())
+        parts = None if raw_outputs else skeleton_parts(skeleton)
+        self.has_guide = parts is not None
         with self.name_scope():
-            if turning.any():
-                direction = None if statistics is None else statistics.motion_direction[turning]
-                self.motion = TurningMotion(mean, matrix, turning, direction, prefix="motion_")
+            if self.has_guide:
+                self.motion = InverseKinematics(skeleton, parts, statistics, prefix="motion_")
+                self._num_inputs = self.motion.num_inputs
             else:
-                self.motion = AffineMotion(mean, matrix, prefix="motion_")
+                self.motion, self._num_inputs = _motion(skeleton, statistics, raw_outputs)
             self.kinematic = KinematicLayer(skeleton, prefix="kinematic_")
 
     @property
     def num_inputs(self) -> int:
-        """Length of z: P, and one more for each angle that is a direction."""
+        """Length of z."""
         return self._num_inputs
 
     def hybrid_forward(self, F, z: Tensor, scale: Optional[Tensor] = None) -> Tensor:
@@ -122,8 +124,31 @@ class KinematicJoint(Head):
 
     def pose(self, F, z: Tensor, scale: Optional[Tensor] = None):
         """Return joints and motion."""
-        motion = self.motion(z)
-        return self.kinematic(motion, *(() if scale is None else (scale,))), motion
+        return self.guided(F, z, scale)[:2]
+
+    def guided(self, F, z: Tensor, scale: Optional[Tensor] = None):
+        """Return joints, motion and the joints (B, J, D) that z tells of, or ``None``."""
+        more = () if scale is None else (scale,)
+        if not self.has_guide:
+            motion = self.motion(z)
+            return self.kinematic(motion, *more), motion, None
+        motion, guide = self.motion(z)
+        if scale is not None:
+            guide = F.broadcast_mul(guide, F.expand_dims(scale, axis=2))
+        return self.kinematic(motion, *more), motion, guide
+
+
+def _motion(skeleton: Skeleton, statistics: Optional[PoseStatistics], raw_outputs: bool):
+    """Return a block from z to the motion without points, and the length of z."""
+    count = skeleton.num_parameters
+    mean = np.zeros(count) if statistics is None else statistics.motion_mean
+    matrix = np.eye(count) if statistics is None else statistics.motion_map
+    turning = orientation_parameters(skeleton)
+    if raw_outputs or not turning.any():
+        return AffineMotion(mean, matrix, prefix="motion_"), count
+    direction = None if statistics is None else statistics.motion_direction[turning]
+    block = TurningMotion(mean, matrix, turning, direction, prefix="motion_")
+    return block, count + int(turning.sum())
 
 
 class DirectParameter(Head):

@@ -1,5 +1,7 @@
 """Angles as directions of points: right everywhere, smooth round the circle."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,7 +18,25 @@ from gluon_dkpr.nn import make_head
 from gluon_dkpr.nn.motion import direction_angle
 from gluon_dkpr.skeleton import hand, human36m, planar
 
-HUMAN = human36m().scaled(1e-3)
+
+def geared(skeleton):
+    """Return the skeleton with knees that turn twice as far: no parts, so no inverse kinematics."""
+    joints = [
+        dataclasses.replace(
+            joint,
+            rotations=tuple(
+                dataclasses.replace(r, coefficient=2 * r.coefficient)
+                if joint.name.endswith("knee")
+                else r
+                for r in joint.rotations
+            ),
+        )
+        for joint in skeleton.joints
+    ]
+    return dataclasses.replace(skeleton, joints=tuple(joints))
+
+
+HUMAN = geared(human36m().scaled(1e-3))
 ROUND = [HUMAN.parameter_names.index(f"root_{name}") for name in ("yaw", "roll", "pitch")]
 
 

@@ -1,0 +1,137 @@
+"""The rigid parts of a skeleton and how they are turned: what an analytic inverse works on."""
+
+from __future__ import annotations
+
+from typing import List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from gluon_dkpr.geometry.kinematics import rotation_matrix, world_rotations
+from gluon_dkpr.skeleton import Rotation, Skeleton
+from gluon_dkpr.types import Array
+
+# Axes are perpendicular to within this.
+TOLERANCE = 1e-9
+
+
+class Part(NamedTuple):
+    """What turns as one: a joint with rotations of its own, and the bones that leave it.
+
+    Attributes:
+        joint: index of the joint in ``skeleton.joints``.
+        parent: index of the part that it is on, in the tuple of parts; ``None`` for the world.
+        before: constant rotation between the parent and the first of the rotations, (3, 3).
+        rotations: one to three about perpendicular axes, in order.
+        basis: the axes of the rotations, filled up to three, as rows, (3, 3).
+    """
+
+    joint: int
+    parent: Optional[int]
+    before: Array
+    rotations: Tuple[Rotation, ...]
+    basis: Array
+
+    @property
+    def sign(self) -> float:
+        """1 if the axes are right-handed in their order, else -1."""
+        return float(np.sign(np.linalg.det(self.basis)))
+
+
+def skeleton_parts(skeleton: Skeleton) -> Optional[Tuple[Part, ...]]:
+    """Return the parts, parents first, or ``None`` where angles do not follow from orientations.
+
+    They do in three dimensions if every angle belongs to one rotation, as it is or with the other
+    sign, the rotations of a joint are at most three about perpendicular axes, constant ones come
+    first, and the root turns and can be seen.
+    """
+    if skeleton.dim != 3 or skeleton.root.hidden:
+        return None
+    if not any(rotation.parameter for rotation in skeleton.root.rotations):
+        return None
+    turned = [r.parameter for joint in skeleton.joints for r in joint.rotations if r.parameter]
+    if len(turned) != len(set(turned)):
+        return None
+    parts: List[Part] = []
+    for index in skeleton.topological_order:
+        rotations = list(skeleton.joints[index].rotations)
+        before = np.eye(3)
+        while rotations and rotations[0].parameter is None:
+            first = rotations.pop(0)
+            before = before @ rotation_matrix(first.axis, np.array([first.rest]))[0]
+        if not rotations:
+            if not np.allclose(before, np.eye(3)):
+                return None
+            continue
+        basis = _basis([np.array(rotation.axis) for rotation in rotations])
+        proper = all(r.parameter and abs(r.coefficient) == 1 for r in rotations)
+        if basis is None or not proper:
+            return None
+        parent = part_of(skeleton, parts, index)
+        parts.append(Part(index, parent, before, tuple(rotations), basis))
+    return tuple(parts)
+
+
+def part_of(skeleton: Skeleton, parts, index: int) -> Optional[int]:
+    """Return the part that holds the bone to a joint, ``None`` for the root.
+
+    Args:
+        skeleton: the object.
+        parts: from :func:`skeleton_parts`, at least those above the joint.
+        index: of the joint in ``skeleton.joints``.
+    """
+    place = {part.joint: i for i, part in enumerate(parts)}
+    parent = skeleton.joints[index].parent
+    while parent is not None:
+        above = skeleton.joint_index(parent)
+        if above in place:
+            return place[above]
+        parent = skeleton.joints[above].parent
+    return None
+
+
+def part_axes(skeleton: Skeleton, parts: Tuple[Part, ...], motion: Array) -> Array:
+    """Return where the axes of the parts point.
+
+    Args:
+        skeleton: the object.
+        parts: from :func:`skeleton_parts`.
+        motion: shape (N, P).
+
+    Returns:
+        Shape (N, parts, 3, 3), unit vectors of the world: ``[n, i, k]`` is axis k of the basis of
+        part i.
+    """
+    rotations = world_rotations(skeleton, motion)[:, [part.joint for part in parts]]
+    return np.einsum("npxy,pky->npkx", rotations, np.stack([part.basis for part in parts]))
+
+
+def part_levers(skeleton: Skeleton, parts: Tuple[Part, ...]) -> Array:
+    """Return how far the visible joints are out along the axes of the parts.
+
+    Returns:
+        Shape (J, parts, 3), in the length unit. ``joint - root`` is the sum of the levers times the
+        axes of :func:`part_axes`: joints are linear in the axes.
+    """
+    levers = np.zeros((len(skeleton.joints), len(parts), 3))
+    for index in skeleton.topological_order:
+        joint = skeleton.joints[index]
+        if joint.parent is None:
+            continue
+        levers[index] = levers[skeleton.joint_index(joint.parent)]
+        part = part_of(skeleton, parts, index)
+        if part is not None:
+            levers[index, part] += parts[part].basis @ np.array(joint.offset)
+    return levers[[i for i, joint in enumerate(skeleton.joints) if not joint.hidden]]
+
+
+def _basis(axes: List[Array]) -> Optional[Array]:
+    """Return up to three perpendicular axes as the rows of an orthogonal matrix, else ``None``."""
+    if len(axes) > 3:
+        return None
+    rows = list(axes)
+    for unit in np.eye(3):
+        if len(rows) < 3 and all(abs(unit @ row) < TOLERANCE for row in rows):
+            rows.append(unit)
+    if len(rows) < 3 or not np.allclose(np.stack(rows) @ np.stack(rows).T, np.eye(3), atol=1e-9):
+        return None
+    return np.stack(rows)

@@ -43,8 +43,8 @@ class Parser(argparse.ArgumentParser):
 def run(main: Callable[[], Optional[int]]) -> NoReturn:
     """Call ``main`` and exit: its status, 2 for a user's mistake, 130 for Ctrl-C, 143 for SIGTERM.
 
-    A :class:`DkprError`, and an ``OSError`` that names a file or a full disk, become one line on
-    standard error. Any other exception is a bug and keeps its traceback.
+    A :class:`~gluon_dkpr.errors.DkprError`, and an ``OSError`` that names a file or a full disk,
+    become one line on standard error. Any other exception is a bug and keeps its traceback.
     """
     try:
         status = main() or 0

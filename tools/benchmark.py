@@ -17,6 +17,7 @@ BENCHMARKS = {
     "fit": "fit_model against SciPy's least squares and gradient descent, on motion capture",
     "pipeline": "the input pipeline alone against MXNet's ImageRecordIter",
     "train": "our training step with its input pipeline against a bare GluonCV ResNet-50 loop",
+    "scaling": "bytes and seconds of gradients summed over workers, and what to expect of more",
 }
 
 
@@ -30,7 +31,7 @@ def parse(arguments: Optional[Sequence[str]]):
         add = command.add_argument
         add("--out", metavar="FILE", default=out, help="numbers; a page .md comes beside them")
         add("--seconds", type=float, default=4.0, help="timed seconds of each number")
-        add("--threads", type=int, default=2, help="of each contestant")
+        add("--threads", type=int, default=1 if name == "scaling" else 2, help="of each contestant")
         add("--seed", type=int, default=0, help="of the inputs")
         if name == "kinematics":
             add("--compiled", action="store_true", help="time the peer's torch.compile mode too")
@@ -65,7 +66,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     if args.benchmark == "kinematics":
         command += " --compiled" if args.compiled else ""
         options = {"compiled": args.compiled, "peer_python": args.peer_python, "root": ROOT}
-    elif args.benchmark != "fit":
+    elif args.benchmark in ("pipeline", "train"):
         command += f" --data {args.data}" if args.data else ""
         options = {"record": args.data}
     if args.benchmark == "train":

@@ -10,26 +10,34 @@ KVSTORES = ("device", "local", "dist_sync", "dist_device_sync", "horovod")
 
 
 def parse():
-    """Read the command line."""
+    """Read the command line; what changes the configuration goes by the name of its entry."""
     parser = cli.Parser(
         "Train a network on a preset and write configuration, metrics, pictures, checkpoints and "
         "the exported graph into a folder."
     )
     add = parser.add_argument
     add("--preset", choices=PRESETS, help="named configuration (default: toy3)")
-    methods = ["kinematic", "direct", "parameter"]
-    add("--method", choices=methods, help="paper, section 3.3 (default: kinematic)")
+    add("--method", dest="model.method", choices=["kinematic", "direct", "parameter"],
+        help="paper, section 3.3 (default: kinematic)")  # fmt: skip
     add("--ctx", default="cpu", help="devices: cpu, gpu, or a list such as gpu0,gpu1 or cpu0,cpu1")
-    add("--epochs", type=int, help="number of epochs (default: the preset's)")
-    add("--batch-size", type=int, help="over all devices (default: the preset's)")
-    add("--learning-rate", type=float, help="at the start (default: the preset's)")
-    add("--seed", type=int, help="of weights and order of samples (default: 0)")
-    add("--data", default="", metavar="NAME", help="data set (default: the preset's)")
-    add("--pretrained", metavar="WHAT", help="of a ResNet: imagenet, none, or a file: Gluon "
-        ".params, torchvision .pth or .safetensors (default: the preset's)")  # fmt: skip
-    add("--bound-weight", type=float, help="of the soft joint limits (default: the preset's, 0)")
-    add("--raw-outputs", action="store_true", help="do not scale the last layer's outputs")
+    for flag, kind, what in (
+        ("--epochs", int, "number of epochs (default: the preset's)"),
+        ("--batch-size", int, "over all devices (default: the preset's)"),
+        ("--learning-rate", float, "at the start (default: the preset's)"),
+        ("--seed", int, "of weights and order of samples (default: 0)"),
+        ("--bound-weight", float, "of the soft joint limits (default: the preset's, 0)"),
+    ):
+        name = flag[2:].replace("-", "_")
+        add(flag, dest=f"train.{name}", type=kind, metavar=name.upper(), help=what)
+    add("--data", dest="data.record", metavar="NAME", help="data set (default: the preset's)")
+    add("--pretrained", dest="model.pretrained", metavar="WHAT", help="of a ResNet: imagenet, "
+        "none, or a file: Gluon .params, torchvision .pth or .safetensors "
+        "(default: the preset's)")  # fmt: skip
+    add("--raw-outputs", dest="model.scaled_outputs", action="store_const", const=False,
+        help="do not scale the last layer's outputs")  # fmt: skip
     add("--paper", action="store_true", help="the paper's own hyper-parameters (SGD, batch 512)")
+    add("--amp", dest="train.amp", action="store_const", const=True,
+        help="compute the backbone in float16, on GPUs")  # fmt: skip
     add("--kvstore", default="device", choices=KVSTORES,
         help="where gradients meet; the last three: with tools/launch.py")  # fmt: skip
     add("--out", help="folder of the run (default: a new one, runs/PRESET-METHOD)")
@@ -46,16 +54,7 @@ def resolve(args) -> Config:
     path = Path(args.out or "", "config.yaml")
     resumed = args.resume and not args.preset and path.is_file()
     config = load_config(path) if resumed else get_preset(args.preset or "toy3")
-    if args.paper:
-        config = with_paper_schedule(config)
-    names = ("epochs", "batch_size", "learning_rate", "seed", "bound_weight")
-    train = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    flags = {"method": args.method, "pretrained": args.pretrained}
-    model = {name: value for name, value in flags.items() if value}
-    if args.raw_outputs:
-        model["scaled_outputs"] = False
-    data = {"record": args.data} if args.data else {}
-    return config.replace(data=data, model=model, train=train)
+    return (with_paper_schedule(config) if args.paper else config).with_entries(vars(args))
 
 
 def main():

@@ -36,9 +36,9 @@ class EventLog:
                 self._writer.add_scalar(tag, value, updates)
         self._writer.flush()
 
-    def add_picture(self, path: Path, updates: int) -> None:
-        """Add a picture file, if there is one."""
-        if path.is_file():
-            with Image.open(path) as image:
-                pixels = np.asarray(image.convert("RGB"))
-            self._writer.add_image(path.stem, pixels, updates, dataformats="HWC")
+    def add_picture(self, tag: str, path: Path, updates: int) -> None:
+        """Add a picture file; pictures of one tag are shown as a series."""
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        self._writer.add_image(tag, pixels, updates, dataformats="HWC")
+        self._writer.flush()

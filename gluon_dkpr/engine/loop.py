@@ -13,6 +13,8 @@ from gluon_dkpr.backend import mx
 from gluon_dkpr.config import Config
 from gluon_dkpr.data import Batch, BatchLoader, RecordDataset
 from gluon_dkpr.engine.distributed import Group
+from gluon_dkpr.engine.gradient_norm import gradient_norm
+from gluon_dkpr.engine.mixed_precision import LossScale
 from gluon_dkpr.engine.objective import Objective, Part
 from gluon_dkpr.engine.schedule import learning_rate
 from gluon_dkpr.engine.stop import StopRequest
@@ -37,6 +39,7 @@ class Progress(NamedTuple):
         loss, error, images: sums over the samples of the unfinished epoch, and their number.
         seconds: spent in the unfinished epoch.
         gradient_norm: largest of the unfinished epoch.
+        loss_factor, good_steps: the ``LossScale`` of mixed precision; else as at first.
     """
 
     epoch: int = 0
@@ -50,10 +53,12 @@ class Progress(NamedTuple):
     images: int = 0
     seconds: float = 0.0
     gradient_norm: float = 0.0
+    loss_factor: float = LossScale().factor
+    good_steps: int = LossScale().good_steps
 
     def next_epoch(self) -> Progress:
         """Return where the run stands when the epoch is finished and measured."""
-        kept = ("best", "updates", "skipped", "skipped_in_row")
+        kept = ("best", "updates", "skipped", "skipped_in_row", "loss_factor", "good_steps")
         return Progress(epoch=self.epoch + 1, **{name: getattr(self, name) for name in kept})
 
 
@@ -182,35 +187,49 @@ class Loop:
             losses = [self._objective.loss(*pair) for pair in zip(outputs, parts)]
             # A device without a sample takes part in the sum of gradients with nothing.
             terms = [0 * loss if part.idle else loss for loss, part in zip(losses, parts)]
+            if self._config.amp:
+                terms = [self.progress.loss_factor * term for term in terms]
         if terms:
             mx.autograd.backward(terms)
         self._trainer.allreduce_grads()
         # The same number in every worker: all of them leave the step out, or none.
-        norm = self._gradient_norm() / whole
-        progress = self.progress
+        gradients = [parameter.list_grad()[0] for parameter in self._gradients]
+        divisor = whole * (self.progress.loss_factor if self._config.amp else 1)
+        norm = gradient_norm(gradients) / divisor
         if not math.isfinite(norm):
-            self.progress = progress._replace(
-                skipped=progress.skipped + 1, skipped_in_row=progress.skipped_in_row + 1
-            )
-            if self.progress.skipped_in_row >= self._config.max_skipped:
-                raise TrainingError(self._not_finite(batch))
+            self._skip(batch, norm)
             return
-        self._trainer.update(whole)
+        self._trainer.update(divisor)
         for output, part, loss in zip(outputs, parts, losses):
             if not part.idle:
                 error = self._objective.joint_error(output, part)
                 self._sums.add(loss.sum(), error.sum(), len(loss))
-        self.progress = progress._replace(
-            updates=progress.updates + 1,
+        self._adapt(norm)
+        self.progress = self.progress._replace(
+            updates=self.progress.updates + 1,
             skipped_in_row=0,
-            gradient_norm=max(progress.gradient_norm, norm),
+            gradient_norm=max(self.progress.gradient_norm, norm),
         )
 
-    def _gradient_norm(self) -> float:
-        """Return the norm of the summed gradient; waits for the devices."""
-        flat = [parameter.list_grad()[0].reshape((-1,)) for parameter in self._gradients]
-        # A dot product is many times faster on a CPU than MXNet's norms and checks of finiteness.
-        return math.sqrt(mx.nd.add_n(*[mx.nd.dot(one, one) for one in flat]).asscalar())
+    def _skip(self, batch: Batch, norm: float) -> None:
+        """Count a step that is left out; end the run when there is nothing to hope for."""
+        in_row = self.progress.skipped_in_row + 1
+        self.progress = self.progress._replace(
+            skipped=self.progress.skipped + 1, skipped_in_row=in_row
+        )
+        hopeless = not self._config.amp or self._loss_scale().is_least
+        self._adapt(norm)
+        if hopeless and in_row >= self._config.max_skipped:
+            raise TrainingError(self._not_finite(batch))
+
+    def _loss_scale(self) -> LossScale:
+        return LossScale(self.progress.loss_factor, self.progress.good_steps)
+
+    def _adapt(self, norm: float) -> None:
+        """Let the factor of the loss follow the norm of a step's gradient."""
+        if self._config.amp:
+            factor, good_steps = self._loss_scale().after(norm)
+            self.progress = self.progress._replace(loss_factor=factor, good_steps=good_steps)
 
     def _not_finite(self, batch: Batch) -> str:
         count, keys = self.progress.skipped_in_row, batch.keys.tolist()

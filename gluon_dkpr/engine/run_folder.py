@@ -137,19 +137,24 @@ def stamp() -> dict:
     }
 
 
-def write_pictures(folder: Path, config: Config, rows: List[dict], dataset, predictor) -> None:
-    """Draw curve.png and, of test images evenly spread over the set, samples.png.
-
-    A run that diverged has nothing to plot: then there is no curve.
-    """
-    skeleton = dataset.skeleton
+def write_curve(folder: Path, config: Config, rows: List[dict], unit: str) -> None:
+    """Draw curve.png. A run that diverged has nothing to plot: then there is none."""
     reference = None
-    if config.preset == "toy3":
+    if _is_papers(config):
         reference = (PAPER_JOINT_ERROR_PX[config.model.method], "paper")
     try:
-        plot_curve(rows, folder / "curve.png", reference, skeleton.length_unit)
+        plot_curve(rows, folder / "curve.png", reference, unit)
     except PictureError:
         print(f"{folder}: no finite error or loss, so no curve.png")
+
+
+def write_samples(folder: Path, dataset, predictor) -> Path:
+    """Draw samples.png, truth and prediction over test images evenly spread over the set.
+
+    Returns:
+        The picture.
+    """
+    skeleton = dataset.skeleton
     count = min(SAMPLES if skeleton.dim == 2 else SAMPLES_3D, len(dataset))
     keys = dataset.keys[np.linspace(0, len(dataset) - 1, count).astype(int)]
     images, labels = dataset.read(keys)
@@ -162,8 +167,14 @@ def write_pictures(folder: Path, config: Config, rows: List[dict], dataset, pred
         sample_sheet(images, skeleton, truth, joints, errors, sheet)
     else:
         captions = [(f"record {key}", "") for key in keys]
-        found, distances = {config.model.method: joints}, {config.model.method: errors}
+        found, distances = {predictor.method: joints}, {predictor.method: errors}
         qualitative_sheet(skeleton, images, captions, truth, found, distances, sheet)
+    return sheet
+
+
+def _is_papers(config: Config) -> bool:
+    """Tell whether the paper has numbers of what was trained: its object, not the user's own."""
+    return config.preset == "toy3" and not config.data.record
 
 
 def summary(result: dict, folder: Path) -> str:
@@ -174,7 +185,7 @@ def summary(result: dict, folder: Path) -> str:
         rows.append(("mean angle error", f"{result['angle_error_deg']:.2f} deg", ""))
     rows.append(("bone length deviation", f"{result['bone_length_std']:.4f} {unit}", "bones"))
     paper = {}
-    if result["preset"] == "toy3":
+    if _is_papers(load_config(folder / "config.yaml")):
         paper["joint_error"] = f"{PAPER_JOINT_ERROR_PX[result['method']]} px"
         if result["method"] == "direct":
             paper["bones"] = f"{PAPER_BONE_LENGTH_STD_PX} px"

@@ -18,7 +18,9 @@ from gluon_dkpr.engine.evaluate import NetworkPredictor, evaluate
 from gluon_dkpr.engine.event_log import EventLog
 from gluon_dkpr.engine.export import export_model
 from gluon_dkpr.engine.loop import Loop
+from gluon_dkpr.engine.mixed_precision import require_float16
 from gluon_dkpr.engine.saver import Saver
+from gluon_dkpr.engine.signature_parts import crop_margin
 from gluon_dkpr.engine.stop import StopRequest
 from gluon_dkpr.geometry import pose_statistics
 from gluon_dkpr.model_zoo import PoseNet, load_pretrained
@@ -56,6 +58,8 @@ def train(
         DkprError: for data, folder or checkpoint that cannot be used, or gradients that stay not
             finite.
     """
+    if config.train.amp:
+        require_float16(ctx)
     with open_group(kvstore) as group:
         return _train(config, folder, ctx, group, resume, override)
 
@@ -92,9 +96,11 @@ def _train(config: Config, folder: Path, ctx: List, group: Group, resume: bool, 
             run_folder.write_metrics(folder, rows)
             loop.progress = saver.keep(loop.progress.next_epoch(), report["joint_error"])
             events.add_epoch(rows[-1], loop.progress.updates)
+            samples = run_folder.write_samples(folder, test_set, predictor)
+            events.add_picture("samples/last", samples, loop.progress.updates)
             print(describe_epoch(rows[-1], report["unit"]))
         result = finish(config, folder, net, rows, test_set, ctx)
-        events.add_picture(folder / "samples.png", loop.progress.updates)
+        events.add_picture("samples/best", folder / "samples.png", loop.progress.updates)
     return result
 
 
@@ -181,8 +187,10 @@ def finish(config: Config, folder: Path, net: PoseNet, rows, test_set, ctx) -> d
         "seed": config.train.seed,
     }
     name = f"{config.preset}-{config.model.method}"
-    export_model(net, folder / "export", name, test_set.image_shape)
-    run_folder.write_pictures(folder, config, rows, test_set, predictor)
+    margin = crop_margin(test_set.info.source)
+    export_model(net, folder / "export", name, test_set.image_shape, margin=margin)
+    run_folder.write_curve(folder, config, rows, test_set.skeleton.length_unit)
+    run_folder.write_samples(folder, test_set, predictor)
     run_folder.write_result(folder, result)
     return result
 

@@ -45,6 +45,14 @@ def test_rounds_take_turns():
     assert samples == {"ours": [0.001] * harness.ROUNDS, "theirs": [0.004] * harness.ROUNDS}
 
 
+def test_number_of_rounds_can_be_chosen():
+    recorder = Recorder(ours=0.5, theirs=0.001)
+    samples = harness.interleave(recorder.contestants, seconds=0.09, rounds=3)
+    assert samples == {"ours": [0.5] * 3, "theirs": [0.001] * 3}
+    # One that takes longer than its round is asked for one call, not for more to find that out.
+    assert [calls for name, calls in recorder.calls if name == "ours"] == [2, 1, *[1, 1] * 3]
+
+
 def test_statistics():
     expected = {"median": 3.0, "min": 1.0, "quartile1": 2.0, "quartile3": 4.0}
     assert harness.spread([5.0, 1.0, 4.0, 2.0, 3.0]) == expected

@@ -29,6 +29,8 @@ def record(tmp_path_factory):
 def short(monkeypatch):
     """Two rounds of small batches, and no set is small enough to be kept decoded."""
     monkeypatch.setattr(harness, "ROUNDS", 2)
+    monkeypatch.setattr(train, "ROUNDS", 1)
+    monkeypatch.setattr(train, "STEPS", 1)
     monkeypatch.setattr(pipeline, "BATCH", 4)
     monkeypatch.setattr(pipeline, "UNIT", 2)
     monkeypatch.setattr(loader, "CACHE_SAMPLES", 0)
@@ -106,8 +108,30 @@ def test_training_is_measured(record, short, tmp_path):
     assert "resnet18_v1b, batches of 2 images of\n32 x 32 px (set) on cpu" in text
 
 
-def test_loops_are_fed_as_the_table_says(record):
+def test_contestants_have_twins_in_opposite_order(record, short, monkeypatch):
+    seen = []
+
+    def interleave(contestants, seconds, rounds):
+        seen.extend(contestant.name for contestant in contestants)
+        # The second of each pair of twins takes three times as long.
+        return {name: [3.0 if name.endswith(", 1") else 1.0] * rounds for name in seen}
+
+    monkeypatch.setattr(harness, "interleave", interleave)
+    monkeypatch.setattr(train, "ROUNDS", 5)
+    config = train.make_config(2, seed=0, backbone="resnet18_v1b")
+    with RecordDataset(record, "train") as dataset:
+        found = train.measure(config, dataset, [mx.cpu()], 1.0)
+    names = [train.OURS, train.REPEATED, train.BARE]
+    assert seen == [f"{n}, 0" for n in names] + [f"{n}, 1" for n in names[::-1]] + [train.HEAD]
+    for speed in found["images_per_second"].values():
+        assert (speed["quartile1"], speed["quartile3"]) == pytest.approx((2 / 3, 2.0))
+    # Each is compared with its neighbour in the same half.
+    assert all(ratio["quartile1"] == ratio["quartile3"] == 1 for ratio in found["ratio"].values())
+
+
+def test_loops_are_fed_as_the_table_says(record, monkeypatch):
     """The pipeline brings new batches in the loader's order; the other loop sees one for ever."""
+    monkeypatch.setattr(train, "STEPS", 1)
     config = train.make_config(4, seed=0, backbone="resnet18_v1b")
     fed = {}
     with RecordDataset(record, "train") as dataset:
@@ -116,8 +140,7 @@ def test_loops_are_fed_as_the_table_says(record):
             spy = type("Spy", (kind,), {"_step": lambda self, b, *_, k=keys: k.append(b.keys)})
             looping = train.make_loop(spy, config, dataset, [mx.cpu()])
             # More steps than an epoch has.
-            contestant = train.loop_contestant("loop", looping)
-            contestant.time(8)
+            train.loop_timer(looping)(8)
         order = [
             loader.BatchLoader(dataset, 4, seed=0).order(epoch).reshape(-1, 4) for epoch in (0, 1)
         ]

@@ -200,6 +200,23 @@ def test_nothing_whole_to_resume(record, tmp_path):
         train(config_of(record, epochs=1), tmp_path / "run", [mx.cpu()], resume=True)
 
 
+def test_checkpoint_of_an_earlier_version_is_gone_on_from(record, tmp_path):
+    train(config_of(record, epochs=1), tmp_path / "run", [mx.cpu()])
+
+    def forget(*names):
+        for path in (tmp_path / "run" / "checkpoint").glob("last-*/state.json"):
+            state = json.loads(path.read_text())
+            path.write_text(json.dumps({k: v for k, v in state.items() if k not in names}))
+
+    forget("loss_factor", "good_steps")
+    longer = config_of(record, epochs=2)
+    result = train(longer, tmp_path / "run", [mx.cpu()], resume=True, override=True)
+    assert result["epochs"] == 2
+    forget("updates")
+    with pytest.raises(CheckpointError, match="does not say where the run stood"):
+        train(longer, tmp_path / "run", [mx.cpu()], resume=True)
+
+
 def test_another_configuration_is_refused_with_the_difference(record, tmp_path):
     train(config_of(record, epochs=1), tmp_path / "run", [mx.cpu()])
     other = config_of(record, epochs=2, learning_rate=0.001)

@@ -152,6 +152,7 @@ def test_damaged_checkpoint_is_named(record, tmp_path):
         (["--epochs", "0"], "train.epochs is 0, expected 1 or more"),
         (["--ctx", "gpu0"], "gpu0"),
         (["--ctx", "tpu"], "'tpu'"),
+        (["--amp"], "--amp computes in float16, which MXNet's matrix products do on GPUs alone"),
         (["--data", "nowhere"], "nowhere.json"),
         (["--resume", "--out", "nowhere"], "no training run to resume"),
     ],

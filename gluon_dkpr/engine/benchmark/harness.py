@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -51,7 +51,9 @@ def repeated(name: str, call: Callable[[], object]) -> Contestant:
     return Contestant(name, timed)
 
 
-def interleave(contestants: Sequence[Contestant], seconds: float) -> Dict[str, List[float]]:
+def interleave(
+    contestants: Sequence[Contestant], seconds: float, rounds: Optional[int] = None
+) -> Dict[str, List[float]]:
     """Time all contestants in turn, so that whatever else the machine does meets all alike.
 
     Each round (A B A B ...) begins with untimed calls, which bring back the caches that the others
@@ -60,17 +62,21 @@ def interleave(contestants: Sequence[Contestant], seconds: float) -> Dict[str, L
     Args:
         contestants: the first one is ours.
         seconds: roughly the timed seconds of each.
+        rounds: how many; by default ``ROUNDS``.
 
     Returns:
-        Seconds of one call, ``ROUNDS`` numbers for each name.
+        Seconds of one call, one number a round for each name.
     """
+    rounds = rounds or ROUNDS
     calls = {}
     for contestant in contestants:
         contestant.time(2)  # whatever is built on first use
-        once = min(contestant.time(2) for _ in range(3))
-        calls[contestant.name] = max(1, round(seconds / ROUNDS / once))
+        once = contestant.time(1)
+        if once < seconds / rounds:
+            once = min(contestant.time(2) for _ in range(3))
+        calls[contestant.name] = max(1, round(seconds / rounds / once))
     samples: Dict[str, List[float]] = {contestant.name: [] for contestant in contestants}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for contestant in contestants:
             contestant.time(max(1, calls[contestant.name] // 5))
             samples[contestant.name].append(contestant.time(calls[contestant.name]))

@@ -24,6 +24,8 @@ from gluon_dkpr.presets import get_preset
 
 #: More than a loader keeps decoded in memory.
 PICTURES = 4000
+#: Of each of two sets of contestants, and steps that follow each other in a timed call.
+ROUNDS, STEPS = 7, 3
 BATCH, BACKBONE = 8, "resnet50_v1b"
 OURS, REPEATED, BARE = "ours, with the input pipeline", "ours, one batch in memory", "bare GluonCV"
 HEAD = "kinematic head alone"
@@ -54,8 +56,8 @@ def make_loop(kind: type, config: Config, dataset: RecordDataset, ctx: List) -> 
     return kind(config, net, make_trainer(config, net, group), dataset, ctx, group)
 
 
-def loop_contestant(name: str, loop: Loop) -> Contestant:
-    """Return the steps of a loop, one epoch after the other."""
+def loop_timer(loop: Loop) -> Callable[[int], float]:
+    """Return a timer of the steps of a loop, one epoch after the other."""
     stop = StopRequest()
 
     def steps() -> Iterator[None]:
@@ -64,11 +66,11 @@ def loop_contestant(name: str, loop: Loop) -> Contestant:
             loop.progress = loop.progress.next_epoch()
 
     running = steps()
-    return _waiting(name, lambda: next(running))
+    return _waiting(lambda: next(running))
 
 
-def bare_contestant(config: Config, dataset: RecordDataset, ctx: List) -> Contestant:
-    """Return what anybody would write: GluonCV's network, L2 loss, one batch on the devices.
+def bare_timer(config: Config, dataset: RecordDataset, ctx: List) -> Callable[[int], float]:
+    """Return a timer of what anybody would write: GluonCV's network, L2 loss, one batch.
 
     Hybridization, optimiser, batch and images are ours; it has no head, no metric, no scale of the
     subjects, looks at no gradient and reads nothing.
@@ -99,11 +101,11 @@ def bare_contestant(config: Config, dataset: RecordDataset, ctx: List) -> Contes
         mx.autograd.backward(losses)
         trainer.step(batch)
 
-    return _waiting(BARE, step)
+    return _waiting(step)
 
 
-def head_contestant(net: PoseNet, batch: int, device) -> Contestant:
-    """Return forward and backward of the kinematic head: motion, kinematic layer, joints."""
+def head_timer(net: PoseNet, batch: int, device) -> Callable[[int], float]:
+    """Return a timer of the kinematic head alone, forward and backward."""
     z = mx.nd.random.normal(shape=(batch, net.head.num_inputs), ctx=device)
     scale = mx.nd.ones((batch, 1), ctx=device)
     z.attach_grad()
@@ -114,20 +116,20 @@ def head_contestant(net: PoseNet, batch: int, device) -> Contestant:
         joints.backward()
         z.grad.wait_to_read()  # inside a step it would overlap with others: at most this much
 
-    return _waiting(HEAD, step)
+    return _waiting(step)
 
 
-def _waiting(name: str, step: Callable[[], object]) -> Contestant:
-    """Return a contestant whose steps are finished when the clock is read."""
+def _waiting(step: Callable[[], object]) -> Callable[[int], float]:
+    """Return a timer of a step, the mean of ``STEPS`` of them, all finished at its end."""
 
     def timed(calls: int) -> float:
         begin = time.perf_counter()
-        for _ in range(calls):
+        for _ in range(STEPS * calls):
             step()
         mx.nd.waitall()
-        return (time.perf_counter() - begin) / calls
+        return (time.perf_counter() - begin) / (STEPS * calls)
 
-    return Contestant(name, timed)
+    return timed
 
 
 def measure(config: Config, dataset: RecordDataset, ctx: List, seconds: float) -> dict:
@@ -145,18 +147,25 @@ def measure(config: Config, dataset: RecordDataset, ctx: List, seconds: float) -
     batch = config.train.batch_size
     if BatchLoader(dataset, batch).cached:
         raise BenchmarkError(
-            f"{dataset.path}: {len(dataset)} images are kept decoded in memory; expected more, "
-            "so that there is a pipeline to measure"
+            f"{dataset.path}: {len(dataset)} images are kept decoded in memory, expected more"
         )
-    loop = make_loop(Loop, config, dataset, ctx)
-    repeated = make_loop(RepeatedLoop, config, dataset, ctx)
+    builders = {
+        OURS: lambda: loop_timer(make_loop(Loop, config, dataset, ctx)),
+        REPEATED: lambda: loop_timer(make_loop(RepeatedLoop, config, dataset, ctx)),
+        BARE: lambda: bare_timer(config, dataset, ctx),
+    }
+    # The same network is up to 4 % slower depending on where its memory lies. So every contestant
+    # has two, which are made and timed in opposite order.
     contestants = [
-        loop_contestant(OURS, loop),
-        loop_contestant(REPEATED, repeated),
-        bare_contestant(config, dataset, ctx),
-        head_contestant(make_network(config, dataset, ctx[:1]), -(-batch // len(ctx)), ctx[0]),
+        Contestant(f"{name}, {i}", builders[name]())
+        for i, names in enumerate((list(builders), list(builders)[::-1]))
+        for name in names
     ]
-    samples = harness.interleave(contestants, seconds)
+    head = make_network(config, dataset, ctx[:1])
+    contestants.append(Contestant(HEAD, head_timer(head, -(-batch // len(ctx)), ctx[0])))
+    found = harness.interleave(contestants, seconds, ROUNDS)
+    samples = {name: found[f"{name}, 0"] + found[f"{name}, 1"] for name in builders}
+    samples[HEAD] = found[HEAD] * 2
     speeds = {name: batch / np.array(samples[name]) for name in (OURS, REPEATED, BARE)}
     return {
         "images_per_second": {name: harness.spread(values) for name, values in speeds.items()},
@@ -184,7 +193,7 @@ Method kinematic on `human36m()`, {result["backbone"]}, batches of {result["batc
 network with kinematic head and subject's scale, loss on the joints, check of the gradient's norm,
 optimiser, sums of loss and joint error. The bare loop is GluonCV's network with {data["outputs"]}
 outputs, Gluon's `L2Loss`, the same optimiser and hybridization, on one batch in memory. Median
-(quartiles) of {harness.ROUNDS} rounds that take turns in one run; a ratio is that of two
+(quartiles) of {2 * ROUNDS} rounds that take turns in one run; a ratio is that of two
 neighbours.
 
 {harness.markdown_table(rows)}
@@ -207,7 +216,6 @@ def run(
     ctx: str = "cpu",
     batch: int = BATCH,
     backbone: str = BACKBONE,
-    size: int = SIZE_PX,
 ) -> str:
     """Measure, write ``out`` and the page beside it; return the page.
 
@@ -221,7 +229,6 @@ def run(
         ctx: devices, such as ``cpu`` or ``gpu0,gpu1``.
         batch: images of a batch, over all devices.
         backbone: a residual network.
-        size: height and width of the textures, px.
 
     Raises:
         BackendError: for a device that is not there.
@@ -232,7 +239,7 @@ def run(
     harness.warn_if_busy(machine)
     devices = parse_contexts(ctx)
     mx.random.seed(seed)
-    with opened(record, PICTURES, size, seed) as dataset:
+    with opened(record, PICTURES, SIZE_PX, seed) as dataset:
         config = make_config(batch, seed, backbone)
         result = {
             "command": command,

@@ -10,7 +10,7 @@ export PYTHON BUILD
 RUN := .venv/bin/python
 SOURCES := $(wildcard gluon_dkpr tools tests symbols docs setup.py)
 
-.PHONY: help setup people train test test-slow lint format clean
+.PHONY: help setup people train docs test test-slow lint format clean
 
 help:  ## print this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -24,8 +24,15 @@ people: setup  ## add the data for tools/make_human_record.py, 170 MB
 train: setup  ## train the default preset; ARGS="--help" lists the options
 	@$(RUN) tools/train.py $(ARGS)
 
+docs: setup  ## build the documentation; docs/_build/html/index.html is its first page
+	@sh tools/bootstrap.sh docs
+	@$(RUN) -m sphinx -W --keep-going -q -j auto -d docs/_build/doctrees docs docs/_build/html $(ARGS)
+	@echo docs/_build/html/index.html
+
 test: lint  ## lint, then run the tests that are fast
 	@sh tools/bootstrap.sh people || echo "make: the tests of rendered people are left out" >&2
+	@sh tools/bootstrap.sh docs || echo "make: the tests of the built pages are left out" >&2
+	@sh tools/bootstrap.sh onnx || echo "make: the tests of ONNX exports are left out" >&2
 	@$(RUN) -m pytest $(ARGS)
 
 test-slow: setup  ## run the tests that are slow
@@ -41,5 +48,5 @@ format: setup  ## format the code and sort the imports
 	@$(RUN) -m ruff format --quiet $(SOURCES)
 
 clean:  ## remove .venv and everything that tools have left
-	rm -rf .venv .venv.lock build dist docs/_build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv.lock build dist docs/_build docs/_generated *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

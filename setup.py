@@ -87,6 +87,9 @@ H36M_REQUIRES = [
     "opencv-python-headless>=4.7,<4.12",
 ]
 
+# Exports as ONNX. MXNet's converter imports onnx.mapping, which onnx is giving up.
+ONNX_REQUIRES = ["onnx>=1.13,<1.17", "onnxruntime>=1.15,<1.20"]
+
 # Has no wheel; unless it is built as requirements/horovod.txt says, it knows nothing of MXNet.
 HOROVOD_REQUIRES = ["horovod==0.28.1"]
 
@@ -111,6 +114,7 @@ if __name__ == "__main__":
             "horovod": HOROVOD_REQUIRES,
             "mocap": MOCAP_REQUIRES,
             "h36m": H36M_REQUIRES,
+            "onnx": ONNX_REQUIRES,
             "test": TEST_REQUIRES,
         },
         classifiers=[

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Write the golden graphs beside this file: `python symbols/regenerate.py`.
+"""Write golden graphs and signatures beside this file: `python symbols/regenerate.py`.
 
 Only after a change of a graph that is meant; README.md tells what to check before.
 """
@@ -12,14 +12,19 @@ from typing import Callable, Dict, List, Optional, Sequence
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.cli import Parser, run
-from gluon_dkpr.engine.graph import graph_json, trace
+from gluon_dkpr.engine.graph import graph_json, trace, trace_network
+from gluon_dkpr.engine.signature import SUFFIXES, FileStamp, Signature
 from gluon_dkpr.files import atomic_write
-from gluon_dkpr.model_zoo import get_model
+from gluon_dkpr.model_zoo import get_model, input_statistics
 from gluon_dkpr.nn import METHODS, KinematicLayer
 from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, human36m, planar
 from gluon_dkpr.skeleton.planar import IMAGE_SIZE_PX, LEVELS
 
 CHAIN_BONES = 64
+BODY = "resnet50_v1b"
+BODY_SHAPE = (224, 224, 3)
+TOY_SHAPE = (IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1)
+FEATURES = f"{BODY}-features"
 Graph = Dict[str, list]
 
 
@@ -37,21 +42,47 @@ def chain(bones: int = CHAIN_BONES) -> Skeleton:
 
 def builders() -> Dict[str, Callable[[], Graph]]:
     """Return what builds each golden graph, by its name."""
-    found = {}
+    found = {FEATURES: features_graph}
     for level in LEVELS:
         for method in METHODS:
-            found[f"toy{level}-{method}"] = lambda n=level, m=method: network_graph(planar(n), m)
+            found[f"toy{level}-{method}"] = lambda n=level, m=method: toy_graph(planar(n), m)
+    for method in METHODS:
+        found[f"{BODY}-{method}"] = lambda m=method: body_graph(m)
+    found["toy3-kinematic-bytes"] = lambda: toy_graph(planar(3), "kinematic", True)
     skeletons = [planar(level) for level in LEVELS] + [human36m(), chain()]
     for skeleton in skeletons:
         found[f"kinematic-{skeleton.name}"] = lambda s=skeleton: kinematic_graph(s)
     return found
 
 
-def network_graph(skeleton: Skeleton, method: str) -> Graph:
+def toy_graph(skeleton: Skeleton, method: str, preprocess: bool = False) -> Graph:
     """Return the graph that is exported of a toy network."""
     net = get_model("toy_cnn", skeleton, method)
     net.initialize()
-    return canonical(trace(net.predictor), (1, 1, IMAGE_SIZE_PX, IMAGE_SIZE_PX))
+    shape = (1, *TOY_SHAPE[:2], 3) if preprocess else (1, 1, *TOY_SHAPE[:2])
+    return canonical(trace_network(net, 1, preprocess), shape)
+
+
+def body_graph(method: str) -> Graph:
+    """Return what the graph that is exported of the human network has beside its features.
+
+    ``beside`` names the graph of the features, the same for every method.
+    """
+    net = get_model(BODY, human36m(), method)
+    net.initialize()
+    graph = canonical(trace_network(net, 3), (1, 3, *BODY_SHAPE[:2]))
+    features = features_graph()["nodes"]
+    rest = [node for node in graph["nodes"] if node not in features]
+    if len(rest) + len(features) != len(graph["nodes"]):
+        raise ValueError(f"the graph of method '{method}' has other features")
+    return {**graph, "beside": FEATURES, "nodes": rest}
+
+
+def features_graph() -> Graph:
+    """Return the human network up to its pooled features."""
+    net = get_model(BODY, human36m())
+    net.initialize()
+    return canonical(trace(net.features), (1, 3, *BODY_SHAPE[:2]))
 
 
 def kinematic_graph(skeleton: Skeleton) -> Graph:
@@ -87,8 +118,37 @@ def canonical(symbol: mx.sym.Symbol, input_shape: Sequence[int]) -> Graph:
 def to_lines(graph: Graph) -> List[str]:
     """Return a graph as lines of JSON, one for each node, so that differences can be read."""
     lines = [json.dumps(node) for node in graph["nodes"]]
-    outputs = json.dumps(graph["outputs"])
-    return [f'{{"outputs": {outputs}, "nodes": [', *_with_commas(lines), "]}"]
+    head = json.dumps({key: value for key, value in graph.items() if key != "nodes"})
+    return [f'{head[:-1]}, "nodes": [', *_with_commas(lines), "]}"]
+
+
+def signatures() -> Dict[str, Signature]:
+    """Return golden signatures by name; files and versions are left to the exports."""
+    found = {}
+    for level in LEVELS:
+        for method in METHODS:
+            found[f"toy{level}-{method}"] = ("toy_cnn", planar(level), method, TOY_SHAPE, {})
+    for method in METHODS:
+        found[f"{BODY}-{method}"] = (BODY, human36m(), method, BODY_SHAPE, {"margin": 0.06})
+    for kind, preprocess in (("mxnet", True), ("onnx", False), ("onnx", True), ("int8", False)):
+        options = {"format": kind, "preprocess": preprocess}
+        options["quantization"] = {} if kind == "int8" else None
+        name = f"toy3-kinematic-{kind}{'-bytes' if preprocess else ''}"
+        found[name] = ("toy_cnn", planar(3), "kinematic", TOY_SHAPE, options)
+    return {name: _signature(name, *entry) for name, entry in found.items()}
+
+
+def _signature(name: str, backbone: str, skeleton, method: str, shape, options) -> Signature:
+    net = get_model(backbone, skeleton, method)
+    mean, std = input_statistics(net, shape[2])
+    stamps = {key: FileStamp(0, "") for key in SUFFIXES[options.get("format", "mxnet")]}
+    return Signature(name, method, skeleton, shape, stamps, {}, mean=mean, std=std, **options)
+
+
+def signature_lines(signature: Signature) -> List[str]:
+    """Return a signature as lines of JSON, one for each entry."""
+    entries = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in signature.to_dict().items()]
+    return ["{", *_with_commas(entries), "}"]
 
 
 def _with_commas(lines: List[str]) -> List[str]:
@@ -96,14 +156,18 @@ def _with_commas(lines: List[str]) -> List[str]:
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
-    """Write every golden graph."""
+    """Write every golden graph and signature."""
     parser = Parser(description=__doc__)
     here = Path(__file__).parent
     parser.add_argument("--out", default=str(here), metavar="DIR", help="folder to write to")
     folder = Path(parser.parse_args(arguments).out)
-    for name, build in builders().items():
-        with atomic_write(folder / f"{name}.json") as file:
-            file.write("\n".join(to_lines(build())) + "\n")
+    lines = {f"{name}.json": to_lines(build()) for name, build in builders().items()}
+    (folder / "signatures").mkdir(parents=True, exist_ok=True)
+    for name, signature in signatures().items():
+        lines[f"signatures/{name}.json"] = signature_lines(signature)
+    for name, text in lines.items():
+        with atomic_write(folder / name) as file:
+            file.write("\n".join(text) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 #
 #   tools/bootstrap.sh          make .venv unless it is complete and belongs to the present pins
 #   tools/bootstrap.sh people   the same, and then the data of requirements/people.txt, once
+#   tools/bootstrap.sh docs     the same, and then what builds the documentation, once
+#   tools/bootstrap.sh onnx     the same, and then onnx and onnxruntime, once
 #   tools/bootstrap.sh find     print the Python that would be used and its version
 #
 # PYTHON=/path/to/python3.10    use this Python
@@ -13,7 +15,7 @@ case "$0" in */*) cd "${0%/*}/.." ;; *) cd .. ;; esac
 ROOT=$(pwd)
 STAMP=.venv/complete  # written last: without it, .venv is made anew
 CHECKED=.venv/checked  # MXNet was imported once
-PEOPLE=.venv/people  # the sum of the pins of people.txt that are installed
+# .venv/people, .venv/docs and .venv/onnx hold the sum of the pins of that file, once installed.
 LOG=.venv/install.log
 
 say() { echo "setup: $*" >&2; }
@@ -159,13 +161,17 @@ except DkprError as error:
     : >"$CHECKED"
 }
 
-has_people() { [ -f "$PEOPLE" ] && [ "$(cat "$PEOPLE")" = "$(cksum <requirements/people.txt)" ]; }
+has() { [ -f ".venv/$1" ] && [ "$(cat ".venv/$1")" = "$(cksum <"requirements/$1.txt")" ]; }
 
-install_people() {
-    say "installing the data for rendered people, 170 MB"
-    pip_install --only-binary :all: -r requirements/people.txt
-    cksum <requirements/people.txt >"$PEOPLE.new"
-    mv "$PEOPLE.new" "$PEOPLE"
+install_more() {
+    case "$1" in
+        people) say "installing the data for rendered people, 170 MB" ;;
+        docs) say "installing what builds the documentation, 20 MB" ;;
+        onnx) say "installing onnx and onnxruntime, 19 MB" ;;
+    esac
+    pip_install --only-binary :all: -r "requirements/$1.txt"
+    cksum <"requirements/$1.txt" >".venv/$1.new"
+    mv ".venv/$1.new" ".venv/$1"
 }
 
 if [ "${1:-}" = find ]; then
@@ -178,7 +184,10 @@ if ! is_complete; then
     is_complete || install
 fi
 [ -f "$CHECKED" ] || check
-if [ "${1:-}" = people ] && ! has_people; then
-    take_lock
-    has_people || install_people
-fi
+case "${1:-}" in
+    people | docs | onnx)
+        if ! has "$1"; then
+            take_lock
+            has "$1" || install_more "$1"
+        fi ;;
+esac

@@ -1,45 +1,67 @@
 #!/usr/bin/env python
-"""Export a trained network as a graph that needs only MXNet: `python tools/export.py runs/RUN`."""
+"""Export a trained network as a graph that runs anywhere: `python tools/export.py runs/RUN`.
+
+Beside the graph a signature tells what goes in and what comes out; docs/export.md explains it.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Optional, Sequence
 
 from gluon_dkpr.cli import Parser, run
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> None:
-    """Export the checkpoint that the command line names."""
+def parse(arguments: Optional[Sequence[str]]):
+    """Read the command line."""
     parser = Parser(description=__doc__)
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="run folder, or a .params in it")
-    parser.add_argument("--out", metavar="DIR", help="folder (default: export in the run folder)")
-    parser.add_argument("--name", help="of the files (default: PRESET-METHOD of the run)")
-    parser.add_argument(
+    add = parser.add_argument
+    add("checkpoint", metavar="CHECKPOINT", help="run folder, or a .params in it")
+    add(
+        "--format",
+        choices=("mxnet", "onnx", "int8"),
+        default="mxnet",
+        help="MXNet in float32 (default), ONNX, or MXNet quantised to int8",
+    )
+    add(
+        "--preprocess",
+        action="store_true",
+        help="the graph takes bytes: uint8 (B, H, W, 3), red, green, blue",
+    )
+    add("--out", metavar="DIR", help="folder (default: export, export-onnx, export-int8, with "
+        "--preprocess export-bytes and so on, in the run folder)")  # fmt: skip
+    add("--name", help="of the files (default: PRESET-METHOD of the run)")
+    add(
         "--checkpoint",
         dest="kind",
         choices=("best", "last"),
         default="best",
         help="which checkpoint of the run folder",
     )
-    args = parser.parse_args(arguments)
+    group = parser.add_argument_group("int8")
+    add = group.add_argument
+    add("--calibration", metavar="NAME",
+        help="data set, NAME.rec/.idx/.json: ranges are measured on its training split, the error "
+        "on its test split (default: the run's own)")  # fmt: skip
+    add("--samples", type=int, default=256, metavar="N", help="images to calibrate on (256)")
+    add("--max-loss", type=float, default=5.0, metavar="PERCENT",
+        help="refuse when the joint error grows by more (5)")  # fmt: skip
+    return parser.parse_args(arguments)
 
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    """Export the checkpoint that the command line names."""
+    args = parse(arguments)
     # After the flags are known to be right: MXNet takes seconds to import.
-    from gluon_dkpr.config import load_config
-    from gluon_dkpr.engine.checkpoint import load_run
-    from gluon_dkpr.engine.export import ExportError, export_model
-    from gluon_dkpr.engine.load import find_run, run_image_shape
+    from gluon_dkpr.engine.export import Calibration
+    from gluon_dkpr.engine.export_run import describe, export_run
 
-    found = find_run(args.checkpoint, args.kind)
-    if found is None:
-        raise ExportError(f"{args.checkpoint}: no run folder or checkpoint, expected a config.yaml")
-    folder, kind = found
-    config = load_config(folder / "config.yaml")
-    net = load_run(folder, kind)
-    name = args.name or f"{config.preset}-{config.model.method}"
-    out = Path(args.out) if args.out else folder / "export"
-    for path in export_model(net, out, name, run_image_shape(config)):
-        print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+    how = None
+    if args.format == "int8":
+        how = Calibration(args.calibration, args.samples, args.max_loss)
+    written = export_run(
+        args.checkpoint, args.kind, args.out, args.name, args.format, args.preprocess, how
+    )
+    print(*describe(written), sep="\n")
 
 
 if __name__ == "__main__":

@@ -66,13 +66,22 @@ class ImagePredictor:
         expected = "(B, H, W, C)"
         if self.image_shape is not None:
             expected = "(B, {}, {}, {})".format(*self.image_shape)
-        fits = images.ndim == 4 and self.image_shape in (None, images.shape[1:])
+        fits = images.ndim == 4 and self._takes(images.shape[1:])
         if images.dtype != np.uint8 or not fits or not len(images):
             raise EvaluationError(
                 f"images are {images.dtype} {images.shape}, expected uint8 {expected}"
             )
-        pose = self(mx.nd.array(to_network_input(images), ctx=self.ctx, dtype="float32"))
+        values = self._to_input(images)
+        pose = self(mx.nd.array(values, ctx=self.ctx, dtype=values.dtype))
         return Pose(*(None if a is None else a.asnumpy().astype(np.float64) for a in pose))
+
+    def _takes(self, shape: Tuple[int, ...]) -> bool:
+        """Tell whether images of shape (H, W, C) can be predicted."""
+        return self.image_shape in (None, shape)
+
+    def _to_input(self, images: Array) -> Array:
+        """Return what ``__call__`` takes, of uint8 images (B, H, W, C)."""
+        return to_network_input(images)
 
 
 class NetworkPredictor(ImagePredictor):
@@ -105,7 +114,7 @@ def predict_dataset(
         EvaluationError: if the data set shows another object or images of another shape.
         RecordError: for a damaged record.
     """
-    _check_fits(predictor, dataset)
+    check_fits(predictor, dataset)
     # Decoded ahead of the network; nothing is kept, as every image is needed once.
     loader = BatchLoader(dataset, batch_size, shuffle=False, cache="never")
     bar = tqdm(loader.epoch(0), "predicting", len(loader), unit="batch", leave=False, disable=None)
@@ -207,7 +216,7 @@ def motion_of(skeleton: Skeleton, pose: Pose) -> Optional[Array]:
     return pose.motion
 
 
-def _check_fits(predictor: ImagePredictor, dataset: RecordDataset) -> None:
+def check_fits(predictor: ImagePredictor, dataset: RecordDataset) -> None:
     """Raise EvaluationError unless object, unit and image shape are those of the predictor."""
     ours, theirs = predictor.skeleton, dataset.skeleton
     for what in ("joint_names", "parameter_names", "dim", "length_unit"):

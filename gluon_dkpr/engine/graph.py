@@ -3,24 +3,82 @@
 from __future__ import annotations
 
 import json
-from typing import Tuple
+from typing import Mapping, Optional, Sequence, Tuple
 
 from gluon_dkpr.backend import mx
+from gluon_dkpr.engine.pictures import LUMA, WHITE_FROM
+from gluon_dkpr.model_zoo import PoseNet
 
 INPUT_NAME = "data"
+OUTPUT_NAMES = ("joints", "motion")
 
 
-def trace(block: mx.gluon.HybridBlock) -> mx.sym.Symbol:
+def trace(block: mx.gluon.HybridBlock, data: Optional[mx.sym.Symbol] = None) -> mx.sym.Symbol:
     """Return a block of one input as a graph.
 
     Traced with a symbol, not with ``hybridize`` and ``HybridBlock.export``: the block is left as it
     was, in the middle of a training run too.
+
+    Args:
+        block: of one input.
+        data: what it is given, by default the input itself.
     """
-    outputs = block(mx.sym.var(INPUT_NAME))
+    outputs = block(mx.sym.var(INPUT_NAME) if data is None else data)
     return mx.sym.Group(outputs) if isinstance(outputs, (list, tuple)) else outputs
 
 
-def graph_json(symbol: mx.sym.Symbol, input_shape: Tuple[int, ...]) -> str:
+def trace_network(net: PoseNet, channels: int, preprocess: bool = False) -> mx.sym.Symbol:
+    """Return the graph of a network's poses, with outputs named ``joints`` and ``motion``.
+
+    Args:
+        net: the network.
+        channels: of its images.
+        preprocess: take uint8 images (B, H, W, 3), see :func:`from_bytes`.
+    """
+    data = mx.sym.var(INPUT_NAME)
+    symbol = trace(net.predictor, from_bytes(data, channels) if preprocess else data)
+    return name_outputs(symbol, OUTPUT_NAMES)
+
+
+def from_bytes(data: mx.sym.Symbol, channels: int) -> mx.sym.Symbol:
+    """Return the network's input of RGB images (B, H, W, 3), 0 to 255.
+
+    The same as ``to_network_input``; for one channel, the toy's, an image becomes grey and then
+    black or white, as in ``to_network_image``. All is exact: whole numbers below 2**24.
+    """
+    values = mx.sym.Cast(data, dtype="float32", name="preprocess_float")
+    values = mx.sym.transpose(values, axes=(0, 3, 1, 2), name="preprocess_planes")
+    if channels == 3:
+        return mx.sym._internal._div_scalar(values, scalar=255.0, name="preprocess_scale")
+    weighted = []
+    for channel, weight in enumerate(LUMA):
+        plane = mx.sym.slice_axis(
+            values, axis=1, begin=channel, end=channel + 1, name=f"preprocess_plane{channel}"
+        )
+        weighted.append(
+            mx.sym._internal._mul_scalar(plane, scalar=weight, name=f"preprocess_weight{channel}")
+        )
+    grey = mx.sym.elemwise_add(weighted[0], weighted[1], name="preprocess_add")
+    grey = mx.sym.elemwise_add(grey, weighted[2], name="preprocess_grey")
+    return mx.sym._internal._greater_equal_scalar(
+        grey, scalar=float(WHITE_FROM), name="preprocess_white"
+    )
+
+
+def name_outputs(symbol: mx.sym.Symbol, names: Sequence[str]) -> mx.sym.Symbol:
+    """Return a graph whose outputs' nodes have the first of these names.
+
+    MXNet calls the output of a node ``joints`` ``joints_output``, and other readers ``joints``.
+    """
+    graph = json.loads(symbol.tojson())
+    for (index, _, *_), name in zip(graph["heads"], names):
+        graph["nodes"][index]["name"] = name
+    return mx.sym.load_json(json.dumps(graph))
+
+
+def graph_json(
+    symbol: mx.sym.Symbol, input_shape: Tuple[int, ...], arrays: Optional[Mapping] = None
+) -> str:
     """Return a graph in MXNet's JSON with shape and dtype of every parameter.
 
     How a parameter was initialised and its learning rate are left out: a constant's initialiser is
@@ -30,16 +88,29 @@ def graph_json(symbol: mx.sym.Symbol, input_shape: Tuple[int, ...]) -> str:
     Args:
         symbol: a graph of one input.
         input_shape: of the input; shapes of parameters may not depend on its first axis.
+        arrays: the parameters' values by name, if not all are float32 of the shape that follows.
     """
-    shapes = parameter_shapes(symbol, input_shape)
+    if arrays is None:
+        shapes = parameter_shapes(symbol, input_shape)
+        facts = {name: (0, shape) for name, shape in shapes.items()}
+    else:
+        facts = {name: (_TYPE_NUMBERS[a.dtype.__name__], a.shape) for name, a in arrays.items()}
     graph = json.loads(symbol.tojson())
     for node in graph["nodes"]:
+        for part in node.get("subgraphs", ()):
+            for inner in part["nodes"]:
+                if inner["op"] == "null":
+                    inner.pop("attrs", None)
         if node["op"] == "null":
             node.pop("attrs", None)
-            if node["name"] in shapes:
-                # MXNet's number of float32 is 0.
-                node["attrs"] = {"__dtype__": "0", "__shape__": str(shapes[node["name"]])}
+            if node["name"] in facts:
+                number, shape = facts[node["name"]]
+                node["attrs"] = {"__dtype__": str(number), "__shape__": str(tuple(shape))}
     return json.dumps(graph, indent=2) + "\n"
+
+
+# MXNet's numbers of element types.
+_TYPE_NUMBERS = {"float32": 0, "uint8": 3, "int32": 4, "int8": 5}
 
 
 def parameter_shapes(symbol: mx.sym.Symbol, input_shape: Tuple[int, ...]) -> dict:

@@ -23,7 +23,7 @@ def load_predictor(path, kind: str = "best", ctx: Optional[mx.Context] = None) -
 
     Args:
         path: a run folder, a checkpoint in one, or an export as
-            :func:`load_export` takes it.
+            :func:`~gluon_dkpr.engine.export.load_export` takes it.
         kind: checkpoint of a run folder, ``"best"`` or ``"last"``.
         ctx: device, the CPU by default.
 

@@ -18,12 +18,13 @@ FORMATS = ("PNG", "JPEG")
 # A file of a few kilobytes can claim to hold more than memory does.
 MAX_PIXELS = 64_000_000
 MAX_SIDE_PX = 16_384
-# Half of white.
-WHITE_FROM = 127.5
 # The lines of a toy picture cover 1 to 3 % of it. Beyond this it is not white on black.
 MAX_WHITE = 0.5
-# ITU-R BT.601, the weights of every "to grey" in the project's libraries.
-_LUMA = (0.299, 0.587, 0.114)
+# ITU-R BT.601, the weights of every "to grey" in the project's libraries; of 1000, so that grey
+# values are whole numbers, the same in every graph and on every machine.
+LUMA = (299, 587, 114)
+# Half of white.
+WHITE_FROM = 500 * 255
 
 
 class PictureFileError(DkprError, ValueError):
@@ -83,8 +84,7 @@ def to_network_image(picture: Array, image_shape: Tuple[int, int, int]) -> Tuple
     if channels == 3:
         return crop.apply(picture), crop
     # The crop is linear, so it may come before the grey, of fewer pixels.
-    grey = crop.apply(picture) @ np.array(_LUMA)
-    white = grey[..., None] >= WHITE_FROM
+    white = is_white(crop.apply(picture))
     if not white.any():
         raise PictureFileError(
             f"nothing in it is white at {width} x {height} px; expected white lines on black, "
@@ -93,6 +93,11 @@ def to_network_image(picture: Array, image_shape: Tuple[int, int, int]) -> Tuple
     if white.mean() > MAX_WHITE:
         raise PictureFileError(f"{white.mean():.0%} of it is white, expected white lines on black")
     return white.astype(np.uint8) * 255, crop
+
+
+def is_white(pictures: Array) -> Array:
+    """Tell which pixels are white, from half of white on; uint8 (..., 3) to bool (..., 1)."""
+    return (pictures @ np.array(LUMA))[..., None] >= WHITE_FROM
 
 
 @contextlib.contextmanager

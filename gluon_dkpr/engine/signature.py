@@ -6,16 +6,24 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping, NamedTuple, Tuple
+from typing import Mapping, NamedTuple, Optional, Tuple
 
-from gluon_dkpr.engine.graph import INPUT_NAME
+from gluon_dkpr.engine import signature_parts as parts
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.nn import METHODS
 from gluon_dkpr.skeleton import Skeleton, skeleton_from_dict, skeleton_to_dict
 
-FORMAT = "gluon_dkpr/signature/1"
+FORMAT = "gluon_dkpr/signature/2"
+#: For each format of the graph the files beside the signature: what they hold, and their suffix.
+SUFFIXES = {
+    "mxnet": {"symbol": "-symbol.json", "parameters": "-0000.params"},
+    "int8": {"symbol": "-symbol.json", "parameters": "-0000.params"},
+    "onnx": {"model": ".onnx"},
+}
 # A larger file is no signature; parsing it would take many times its size in memory.
 MAX_BYTES = 4 << 20
+# What is written out for other readers follows from the rest and must say the same.
+_DERIVED = ("inputs", "outputs", "normalisation", "crop", "bones", "flip_pairs", "files")
 
 
 class ExportError(DkprError, ValueError):
@@ -36,30 +44,45 @@ class FileStamp(NamedTuple):
 
 @dataclass(frozen=True)
 class Signature:
-    """What stands in ``<name>-signature.json``.
+    """What stands in ``<name>-signature.json``; docs/export.md explains every entry.
 
     Args:
         name: of the export.
         method: ``"kinematic"``, ``"direct"`` or ``"parameter"``.
         skeleton: whose poses the graph gives.
-        image_shape: (H, W, C) of the images it takes.
-        symbol, parameters: stamps of the two files beside it.
+        image_shape: (H, W, C) of the network's images.
+        files: stamps of the files beside it, by the names in ``SUFFIXES``.
         versions: of what wrote it.
+        format: of the graph, one of ``SUFFIXES``.
+        preprocess: the graph takes bytes, uint8 (B, H, W, 3), instead of (B, C, H, W).
+        mean, std: for each channel, by which the graph standardises values 0 to 1.
+        margin: of the crops, see :func:`~gluon_dkpr.engine.signature_parts.crop_margin`.
+        quantization: of int8: how it was calibrated and what it costs; plain JSON data.
     """
 
     name: str
     method: str
     skeleton: Skeleton
     image_shape: Tuple[int, int, int]
-    symbol: FileStamp
-    parameters: FileStamp
+    files: Mapping[str, FileStamp]
     versions: Mapping[str, str]
+    format: str = "mxnet"
+    preprocess: bool = False
+    mean: Tuple[float, ...] = (0.0,)
+    std: Tuple[float, ...] = (1.0,)
+    margin: float = 0.0
+    quantization: Optional[Mapping] = None
 
     @property
     def input_shape(self) -> Tuple[int, int, int]:
-        """(C, H, W) of the graph's input, without the batch."""
+        """Shape of the graph's input, without the batch."""
         height, width, channels = self.image_shape
-        return channels, height, width
+        return (height, width, 3) if self.preprocess else (channels, height, width)
+
+    @property
+    def input_dtype(self) -> str:
+        """Type of the graph's input."""
+        return "uint8" if self.preprocess else "float32"
 
     @property
     def output_shapes(self) -> Tuple[Tuple[int, ...], ...]:
@@ -69,16 +92,25 @@ class Signature:
         return (joints, *motion)
 
     def to_dict(self) -> dict:
-        """Return it as plain JSON data; ``None`` in a shape is the batch, of any size."""
+        """Return it as plain JSON data; -1 in a shape is the batch, of any size."""
+        suffixes = SUFFIXES[self.format]
         return {
             "format": FORMAT,
             "name": self.name,
+            "graph": {"format": self.format, "preprocess": self.preprocess},
             "method": self.method,
-            "input": _input(self.input_shape),
-            "outputs": _outputs(self.skeleton, self.output_shapes),
-            "image": image_rule(self.image_shape),
+            "inputs": [parts.input_entry(self.image_shape, self.preprocess)],
+            "outputs": parts.output_entries(self.skeleton, self.output_shapes),
+            "normalisation": {"mean": list(self.mean), "std": list(self.std), "in_graph": True},
+            "crop": parts.crop_entry(self.skeleton, self.image_shape, self.margin),
             "skeleton": skeleton_to_dict(self.skeleton),
-            "files": {"symbol": self.symbol._asdict(), "parameters": self.parameters._asdict()},
+            "bones": parts.bone_entries(self.skeleton),
+            "flip_pairs": parts.flip_entries(self.skeleton),
+            "quantization": None if self.quantization is None else dict(self.quantization),
+            "files": {
+                key: {"suffix": suffixes[key], **stamp._asdict()}
+                for key, stamp in self.files.items()
+            },
             "versions": dict(self.versions),
         }
 
@@ -92,27 +124,33 @@ class Signature:
             SkeletonError: for a bad skeleton.
         """
         found = tree.get("format") if isinstance(tree, dict) else None
+        if found == "gluon_dkpr/signature/1":
+            raise ExportError(f"format is '{found}', of an earlier version; export it again")
         if found != FORMAT:
             raise ExportError(f"format is {found!r:.80}, expected '{FORMAT}'")
-        method = _entry(tree, "method", str)
-        if method not in METHODS:
-            raise ExportError(f"method is {method!r:.80}, expected one of {list(METHODS)}")
-        files = _entry(tree, "files", dict)
+        graph, crop = _entry(tree, "graph", dict), _entry(tree, "crop", dict)
+        kind = _one_of(graph, "format", SUFFIXES)
+        files, colours = _entry(tree, "files", dict), _entry(tree, "normalisation", dict)
+        skeleton = skeleton_from_dict(tree.get("skeleton"))
         signature = cls(
             name=_entry(tree, "name", str),
-            method=method,
-            skeleton=skeleton_from_dict(tree.get("skeleton")),
-            image_shape=_image_shape(_entry(tree, "input", dict)),
-            symbol=_stamp(files, "symbol"),
-            parameters=_stamp(files, "parameters"),
+            method=_one_of(tree, "method", METHODS),
+            skeleton=skeleton,
+            image_shape=_image_shape(crop, colours),
+            files={key: _stamp(files, key) for key in SUFFIXES[kind]},
             versions=_entry(tree, "versions", dict),
+            format=kind,
+            preprocess=_entry(graph, "preprocess", bool),
+            mean=_numbers(colours, "mean"),
+            std=_numbers(colours, "std"),
+            margin=_entry(crop, "margin", float),
+            quantization=_entry(tree, "quantization", dict if kind == "int8" else type(None)),
         )
-        # What is written out for other readers follows from the rest and must say the same.
         for key, expected in signature.to_dict().items():
-            if tree.get(key) != expected and key in ("input", "outputs", "image", "files"):
+            if key in _DERIVED and tree.get(key) != expected:
                 raise ExportError(
                     f"'{key}' is {tree.get(key)!r:.80}, expected {expected!r:.80} "
-                    f"for method '{method}' and skeleton '{signature.skeleton.name}'"
+                    f"for method '{signature.method}' and skeleton '{skeleton.name}'"
                 )
         return signature
 
@@ -153,56 +191,36 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
     return data
 
 
-def image_rule(image_shape: Tuple[int, int, int]) -> dict:
-    """Return how a picture of any size becomes the input, see ``gluon_dkpr.engine.pictures``.
-
-    Args:
-        image_shape: (H, W, C). Networks for one channel are the toy's, whose images are binary.
-    """
-    return {
-        "crop": "the smallest square around the picture",
-        "padding": "black",
-        "resize": {"to_smaller": "mean of the area", "to_larger": "linear"},
-        "white_from": 0.5 if image_shape[2] == 1 else None,
-    }
+def _image_shape(crop: dict, colours: dict) -> Tuple[int, int, int]:
+    size = _entry(crop, "size", list)
+    if len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+        raise ExportError(f"crop size is {size!r:.80}, expected [H, W]")
+    channels = len(_entry(colours, "mean", list))
+    if channels not in (1, 3):
+        raise ExportError(f"mean of {channels} channels, expected 1 or 3")
+    return size[0], size[1], channels
 
 
-def _input(shape: Tuple[int, int, int]) -> dict:
-    return {
-        "name": INPUT_NAME,
-        "dtype": "float32",
-        "shape": [None, *shape],
-        "layout": "NCHW",
-        "range": [0, 1],
-        "channels": ["grey"] if shape[0] == 1 else ["red", "green", "blue"],
-    }
+def _numbers(tree: dict, name: str) -> Tuple[float, ...]:
+    values = _entry(tree, name, list)
+    if not all(type(value) is float for value in values):
+        raise ExportError(f"'{name}' is {values!r:.80}, expected numbers")
+    return tuple(values)
 
 
-def _outputs(skeleton: Skeleton, shapes: Tuple[Tuple[int, ...], ...]) -> list:
-    unit = skeleton.length_unit
-    units = {"radian": "radian", "length": unit}
-    joints = {"name": "joints", "unit": unit, "names": list(skeleton.joint_names)}
-    if unit == "px":
-        joints["frame"] = "x right, y down, centre of the input's upper left pixel at (0, 0)"
-    motion = {
-        "name": "motion",
-        "units": [units[p.unit] for p in skeleton.parameters],
-        "names": list(skeleton.parameter_names),
-    }
-    return [{**tree, "shape": [None, *shape]} for tree, shape in zip((joints, motion), shapes)]
-
-
-def _image_shape(tree: dict) -> Tuple[int, int, int]:
-    shape = _entry(tree, "shape", list)
-    if len(shape) != 4 or not all(type(size) is int and size > 0 for size in shape[1:]):
-        raise ExportError(f"input shape is {shape!r:.80}, expected [null, C, H, W]")
-    _, channels, height, width = shape
-    return height, width, channels
+def _one_of(tree: dict, name: str, names) -> str:
+    found = _entry(tree, name, str)
+    if found not in names:
+        raise ExportError(f"{name} is {found!r:.80}, expected one of {list(names)}")
+    return found
 
 
 def _stamp(files: dict, name: str) -> FileStamp:
     tree = _entry(files, name, dict)
-    return FileStamp(_entry(tree, "size", int), _entry(tree, "sha256", str))
+    stamp = FileStamp(_entry(tree, "size", int), _entry(tree, "sha256", str))
+    if stamp.size < 0:
+        raise ExportError(f"size of '{name}' is {stamp.size}, expected bytes")
+    return stamp
 
 
 def _entry(tree: dict, name: str, kind: type):

@@ -73,7 +73,7 @@ def qualitative_sheet(
         predictions: name of a column and its joints, same shape, unit and frame, finite.
         errors_mm: for the same names the joint error of each case, (N,), printed under it.
         path: picture to write.
-        elevation, azimuth: of the eye, degrees, see :func:`view_axes`.
+        elevation, azimuth: of the eye, degrees, as in :func:`draw_pose3d`.
 
     Raises:
         PictureError: for a planar skeleton, no case, or numbers of cases that differ.

@@ -23,9 +23,8 @@ from hand_set import (
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import to_network_input
 from gluon_dkpr.engine.evaluate import NetworkPredictor
-from gluon_dkpr.engine.export import export_model, load_export
+from gluon_dkpr.engine.export import ExportError, export_model, load_export
 from gluon_dkpr.engine.load import load_predictor
-from gluon_dkpr.engine.signature import ExportError, FileStamp
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.model_zoo import get_model
 from gluon_dkpr.nn import METHODS, KinematicLayer
@@ -114,11 +113,11 @@ def test_batch_normalisation_is_exported(tmp_path):
     images = mx.nd.random.uniform(shape=(2, 3, 64, 64))
     with mx.autograd.record():
         net(images).wait_to_read()  # moves the running statistics away from 0 and 1
-    paths = export_model(net, tmp_path, "body", (64, 64, 3))
-    statistics = [name for name in mx.nd.load(str(paths.parameters)) if "running_" in name]
+    paths = export_model(net, tmp_path, "body", (64, 64, 3)).paths
+    statistics = [name for name in mx.nd.load(str(paths["parameters"])) if "running_" in name]
     assert statistics
     assert all(name.startswith("aux:") for name in statistics)
-    model = load_export(paths.symbol)
+    model = load_export(paths["symbol"])
     for found, expected in zip(model(images), net.predict_pose(images)):
         np.testing.assert_allclose(found.asnumpy(), expected.asnumpy(), rtol=1e-5, atol=1e-3)
 
@@ -159,28 +158,6 @@ def test_the_network_is_left_as_it_was(hybrid, tmp_path):
         loss = net(images).sum()
     loss.backward()
     assert np.abs(net.output.bias.grad().asnumpy()).max() > 0
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_the_signature_tells_what_goes_in_and_out(method, exported):
-    tree = json.loads((exported / f"{method}-signature.json").read_text())
-    assert tree["format"] == "gluon_dkpr/signature/1"
-    assert (tree["name"], tree["method"]) == (method, method)
-    assert tree["input"]["name"] == "data"
-    assert tree["input"]["shape"] == [None, 1, 128, 128]
-    assert (tree["input"]["range"], tree["input"]["channels"]) == ([0, 1], ["grey"])
-    assert tree["image"]["white_from"] == 0.5
-    joints, *motion = tree["outputs"]
-    assert (joints["name"], joints["shape"], joints["unit"]) == ("joints", [None, 3, 2], "px")
-    assert joints["names"] == ["root", "left_1", "right_1"]
-    assert len(motion) == (0 if method == "direct" else 1)
-    for output in motion:
-        assert (output["name"], output["shape"]) == ("motion", [None, 3])
-        assert output["names"] == ["x", "y", "theta"]
-        assert output["units"] == ["px", "px", "radian"]
-    for key, suffix in (("symbol", "-symbol.json"), ("parameters", "-0000.params")):
-        data = (exported / f"{method}{suffix}").read_bytes()
-        assert tree["files"][key] == FileStamp.of(data)._asdict()
 
 
 def test_graphs_hold_no_addresses_and_names_are_unique(exported):

@@ -128,14 +128,24 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("change", "expected"),
         [
-            ({"format": "gluon_dkpr/signature/2"}, "expected 'gluon_dkpr/signature/1'"),
+            ({"format": "gluon_dkpr/signature/1"}, "of an earlier version; export it again"),
+            ({"format": "gluon_dkpr/signature/3"}, "expected 'gluon_dkpr/signature/2'"),
             ({"method": "magic"}, "method is 'magic'"),
+            ({"graph": {"format": "pickle", "preprocess": False}}, "format is 'pickle'"),
+            ({"graph": {"format": "mxnet"}}, "'preprocess' is None, expected bool"),
+            ({"graph": {"format": "mxnet", "preprocess": True}}, "'inputs' is"),
             ({"method": "direct"}, "'outputs' is"),
             ({"skeleton": {"format": "gluon_dkpr/skeleton/1"}}, "skeleton: no 'name'"),
-            ({"input": {"shape": [None, 1, -5, 128]}}, "input shape is [None, 1, -5, 128]"),
+            ({"inputs": [{"name": "data"}]}, "'inputs' is"),
+            ({"crop": {"size": [-5, 128]}}, "crop size is [-5, 128]"),
+            ({"crop": {"size": [128, 128], "margin": 0.5}}, "'crop' is"),
+            ({"normalisation": {"mean": [0.0, 0.0], "std": [1.0]}}, "mean of 2 channels"),
+            ({"normalisation": {"mean": ["0"], "std": [1.0]}}, "'mean' is ['0']"),
             ({"files": {"symbol": {"size": 3}}}, "'sha256' is None, expected str"),
+            ({"files": {"symbol": {"size": -1, "sha256": ""}}}, "size of 'symbol' is -1"),
             ({"outputs": []}, "'outputs' is []"),
-            ({"image": {"white_from": 0.7}}, "'image' is"),
+            ({"bones": []}, "'bones' is []"),
+            ({"quantization": {}}, "'quantization' is {}, expected NoneType"),
         ],
     )
     def test_a_signature_that_contradicts_itself(self, change, expected, broken):
@@ -189,5 +199,5 @@ def stamp_again(folder):
     path = folder / "kinematic-signature.json"
     signature = load_signature(path)
     stamps = (FileStamp.of((folder / f"kinematic{s}").read_bytes()) for s in SUFFIXES[:2])
-    signature = dataclasses.replace(signature, **dict(zip(("symbol", "parameters"), stamps)))
+    signature = dataclasses.replace(signature, files=dict(zip(("symbol", "parameters"), stamps)))
     path.write_text(json.dumps(signature.to_dict()))

@@ -1,0 +1,260 @@
+"""Writing exports: made under temporary names, read back, compared, and only then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Dict, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from gluon_dkpr import __version__
+from gluon_dkpr.backend import mx
+from gluon_dkpr.data import to_network_input
+from gluon_dkpr.engine.export.files import ExportFiles
+from gluon_dkpr.engine.export.int8 import Calibration, measure_loss, quantize
+from gluon_dkpr.engine.export.model import ExportedModel
+from gluon_dkpr.engine.export.onnx_graph import import_onnx, to_onnx
+from gluon_dkpr.engine.export.onnx_model import import_onnxruntime
+from gluon_dkpr.engine.export.read import MODELS
+from gluon_dkpr.engine.graph import INPUT_NAME, OUTPUT_NAMES, graph_json, trace_network
+from gluon_dkpr.engine.pictures import is_white
+from gluon_dkpr.engine.signature import (
+    SUFFIXES,
+    ExportError,
+    FileStamp,
+    Signature,
+    load_signature,
+)
+from gluon_dkpr.files import atomic_path
+from gluon_dkpr.geometry import forward_kinematics
+from gluon_dkpr.model_zoo import Pose, PoseNet, input_statistics
+from gluon_dkpr.types import Array, Tensor
+
+# What an export may differ from its network, in units of the network's length. On a CPU MXNet's own
+# are equal; cuDNN and onnxruntime add in another order. A wrong parameter is off by far more.
+TOLERANCE = 1e-4
+# Batches of several sizes: a graph may be right for the one it was made with.
+_BATCHES = (3, 1, 2)
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
+
+
+class Written(NamedTuple):
+    """What :func:`export_model` wrote.
+
+    Attributes:
+        paths: of the files, by what they hold; ``signature`` is the last.
+        signature: what stands in it.
+        difference: from the network, the most of all joints and of the joints that the motions
+            make, in units of the network's length; ``None`` for int8, whose error is in its
+            signature.
+    """
+
+    paths: Dict[str, Path]
+    signature: Signature
+    difference: Optional[float]
+
+
+def export_model(
+    net: PoseNet,
+    folder,
+    name: str,
+    image_shape: Tuple[int, int, int],
+    format: str = "mxnet",
+    preprocess: bool = False,
+    margin: float = 0.0,
+    calibration: Optional[Calibration] = None,
+) -> Written:
+    """Write a network as a graph that needs nothing of this package.
+
+    The files are read back and must predict what the network predicts before they get their names;
+    what stood there before stays until then.
+
+    Args:
+        net: an initialised network.
+        folder: made if it is missing.
+        name: letters, digits and ``._+-``; the files are called ``<name>-signature.json`` and so
+            on.
+        image_shape: (H, W, C) of its images.
+        format: ``"mxnet"``, ``"onnx"`` or ``"int8"``.
+        preprocess: the graph takes bytes, uint8 (B, H, W, 3), red, green, blue.
+        margin: of the crops that the network was trained on.
+        calibration: for ``"int8"``, which needs it.
+
+    Raises:
+        ExportError: for another name or format, images that the network does not take, a difference
+            or loss that is too large, or an extra that is missing.
+        OSError: if a file cannot be written; it names the file.
+    """
+    files = ExportFiles(Path(folder), name)
+    _check_arguments(files, format, calibration)
+    probe = _Probe(net, tuple(image_shape), preprocess)
+    signature = Signature(
+        *(name, net.method, net.skeleton, tuple(image_shape), {}, _versions(format)),
+        *(format, preprocess, *input_statistics(net, image_shape[2]), margin),
+        quantization={} if format == "int8" else None,
+    )
+    graph = trace_network(net, image_shape[2], preprocess)
+    arrays = _parameter_values(net, graph)
+    quantized = None
+    if calibration is not None:
+        quantized = quantize(graph, arrays, net, signature, calibration)
+        graph, arrays = quantized.symbol, quantized.arrays
+    paths = files.graph(format)
+    files.folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        # Left in the opposite order, so the signature is renamed last.
+        signature_file = stack.enter_context(atomic_path(files.signature))
+        temporary = {key: stack.enter_context(atomic_path(p)) for key, p in paths.items()}
+        contents = _write_graph(signature, graph, arrays, temporary, paths)
+        stamps = {key: FileStamp.of(data) for key, data in contents.items()}
+        signature = dataclasses.replace(signature, files=stamps)
+        with _naming(next(reversed(paths.values()))):
+            model = MODELS[format](signature, contents, probe.ctx)
+        difference = None
+        if quantized is None:
+            difference = probe.difference(model, next(iter(paths.values())))
+        else:
+            loss = measure_loss(net, model, quantized, calibration)
+            signature = dataclasses.replace(signature, quantization=loss)
+        text = json.dumps(signature.to_dict(), indent=1, allow_nan=False)
+        signature_file.write_text(text + "\n", encoding="utf-8")
+        # From here to the last rename nothing opens: never an old signature beside new files.
+        with contextlib.suppress(FileNotFoundError):
+            files.signature.unlink()
+    return Written({**paths, "signature": files.signature}, signature, difference)
+
+
+def _check_arguments(files: ExportFiles, kind: str, calibration: Optional[Calibration]) -> None:
+    if not _NAME.fullmatch(files.name):
+        raise ExportError(f"export name is {files.name!r}, expected letters, digits and ._+- only")
+    if kind not in SUFFIXES:
+        raise ExportError(f"format is {kind!r}, expected one of {list(SUFFIXES)}")
+    if (kind == "int8") != (calibration is not None):
+        raise ExportError(f"format '{kind}': a calibration is needed for int8, and for it alone")
+    try:
+        found = load_signature(files.signature).format
+    except ExportError:
+        return  # none there, or none that anybody could use
+    if SUFFIXES[found] != SUFFIXES[kind]:
+        raise ExportError(
+            f"{files.signature}: belongs to an export of format '{found}', expected another name "
+            f"or folder for format '{kind}'"
+        )
+
+
+def _versions(kind: str) -> dict:
+    versions = {"gluon_dkpr": __version__, "mxnet": mx.__version__}
+    if kind == "onnx":
+        onnx, _ = import_onnx()
+        versions.update(onnx=onnx.__version__, onnxruntime=import_onnxruntime().__version__)
+    return versions
+
+
+def _write_graph(signature: Signature, graph, arrays, temporary, paths) -> Dict[str, bytes]:
+    """Write the graph's files under their temporary names; return what they hold."""
+    if signature.format == "onnx":
+        names = OUTPUT_NAMES[: len(signature.output_shapes)]
+        model = to_onnx(graph, arrays, signature.input_shape, signature.input_dtype, names)
+        temporary["model"].write_bytes(model)
+    else:
+        values = arrays if signature.format == "int8" else None
+        text = graph_json(graph, (1, *signature.input_shape), values)
+        temporary["symbol"].write_text(text, encoding="utf-8")
+        auxiliary = set(graph.list_auxiliary_states())
+        prefixed = {f"{'aux' if n in auxiliary else 'arg'}:{n}": a for n, a in arrays.items()}
+        with _naming(paths["parameters"]):
+            mx.nd.save(str(temporary["parameters"]), prefixed)
+    return {key: file.read_bytes() for key, file in temporary.items()}
+
+
+@contextlib.contextmanager
+def _naming(path: Path):
+    """Turn what comes of a file that MXNet could not write whole into an error that names it.
+
+    MXNet notices a full disk in the middle of an array, but not at the end of the file.
+    """
+    try:
+        yield
+    except (mx.MXNetError, ExportError):
+        raise ExportError(f"{path}: not written whole; is the disk full?") from None
+
+
+def _parameter_values(net: PoseNet, symbol: mx.sym.Symbol) -> Dict[str, Tensor]:
+    """Return the values of a graph's parameters by name."""
+    parameters = net.predictor.collect_params()
+    names = [name for name in symbol.list_arguments() if name != INPUT_NAME]
+    values = {}
+    for name in names + symbol.list_auxiliary_states():
+        # Copies on several devices are equal, but for BatchNorm's running statistics.
+        copies = [array.as_in_context(mx.cpu()) for array in parameters[name].list_data()]
+        values[name] = sum(copies[1:], copies[0]) / len(copies)
+    return values
+
+
+class _Probe:
+    """Images of noise and the network's poses of them; fixes the shapes of all parameters."""
+
+    def __init__(self, net: PoseNet, image_shape: Tuple[int, int, int], preprocess: bool):
+        self.ctx = net.output.weight.list_ctx()[0]
+        self._net = net
+        self._images, plain = _noise(image_shape, preprocess)
+        try:
+            pose = net.predict_pose(mx.nd.array(plain, ctx=self.ctx, dtype="float32"))
+            pose.joints.wait_to_read()
+        except (mx.MXNetError, ValueError, AssertionError) as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ExportError(
+                f"the network takes no images of shape {image_shape}: {reason}"
+            ) from None
+        self._expected = Pose(*(None if a is None else a.asnumpy() for a in pose))
+
+    def difference(self, model: ExportedModel, path: Path) -> float:
+        """Return how far an export is from the network.
+
+        Raises:
+            ExportError: if that is more than ``TOLERANCE``; names ``path``.
+        """
+        largest = 0.0
+        for count in _BATCHES:
+            images = self._images[:count]
+            pose = model(mx.nd.array(images, ctx=self.ctx, dtype=images.dtype))
+            for name, expected in self._expected._asdict().items():
+                if expected is None:
+                    continue
+                found = getattr(pose, name).asnumpy()
+                difference = self._relative(name, found, expected[:count])
+                # Also false for NaN.
+                if not difference <= TOLERANCE:
+                    raise ExportError(
+                        f"{path}: {name} differ by {difference:.2g} from the network's, expected "
+                        f"{TOLERANCE:g} at most, in units of {self._net.length:g} "
+                        f"{self._net.skeleton.length_unit}"
+                    )
+                largest = max(largest, difference)
+        return largest
+
+    def _relative(self, name: str, *pair: Array) -> float:
+        """Return how far two outputs are apart.
+
+        Motions by the joints that they make: where an angle means little, as that of a bone that
+        points along its axis, the last digit of the weights may turn it by any amount.
+        """
+        if name == "motion":
+            pair = tuple(forward_kinematics(self._net.skeleton, motion) for motion in pair)
+        return float(np.max(np.abs(np.subtract(*pair)))) / self._net.length
+
+
+def _noise(image_shape: Tuple[int, int, int], preprocess: bool) -> Tuple[Array, Array]:
+    """Return the input of an export, and the same as the network takes it."""
+    height, width, channels = image_shape
+    generator = np.random.Generator(np.random.PCG64(0))
+    if not preprocess:
+        noise = generator.random((max(_BATCHES), channels, height, width)).astype(np.float32)
+        return noise, noise
+    pictures = generator.integers(0, 256, (max(_BATCHES), height, width, 3), dtype=np.uint8)
+    images = is_white(pictures).astype(np.uint8) * 255 if channels == 1 else pictures
+    return pictures, to_network_input(images)

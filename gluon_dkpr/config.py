@@ -100,8 +100,9 @@ class TrainConfig:
         momentum, weight_decay: of the optimiser (momentum: of ``sgd``).
         box_target: people's joints count relative to the box, as in the paper: those of a person
             in a box of twice the size in mm count half. Without it they count in mm.
-        guide_weight: of the joints that the kinematic head starts from, in the loss, where it
-            computes the motion from joints (``gluon_dkpr.nn.InverseKinematics``).
+        guide_weight: of the joints that the kinematic head starts from, where it computes the
+            motion from joints (``gluon_dkpr.nn.inverse``), in the mean of their loss and that of
+            the kinematic layer's joints, whose weight is 1.
         bound_weight: of the squared violations of the parameters' bounds in the loss ([40]: 1).
         seed: of weights, order of samples and dropout.
         log_interval: steps between two looks at loss and joint error.

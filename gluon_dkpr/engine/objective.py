@@ -102,7 +102,9 @@ class Objective:
         else:
             loss = self._joint_loss(found["joints"], part)
         if "guide" in found:
-            loss = loss + self._guide_weight * self._joint_loss(found["guide"], part)
+            # A mean, so that it asks for no other learning rate than Eq. 3 alone.
+            share = self._guide_weight / (1 + self._guide_weight)
+            loss = (1 - share) * loss + share * self._joint_loss(found["guide"], part)
         if self._bounds is not None:
             loss = loss + self._bound_weight * self._bounds(found["motion"])
         return loss

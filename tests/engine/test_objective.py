@@ -69,6 +69,27 @@ def test_loss_of_joints(method, box_target):
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
 
 
+def test_guide_counts_in_a_weighted_mean():
+    """Twice the right joints for one, the right ones for the other: a share of Eq. 3."""
+    batch = batch_of(HUMAN)
+    net = get_model("resnet18_v1b", HUMAN, "kinematic", with_guide=True)
+    assert net.output_names == ("joints", "guide")
+    right = mx.nd.array(batch.labels["joints"] / net.length)
+    alone = (batch.labels["joints"] / net.length).reshape(COUNT, -1)
+    alone = np.square(alone).sum(1) / 2
+    for weight in (1.0, 3.0):
+        objective = Objective(
+            net, TrainConfig(guide_weight=weight), human_layout(HUMAN), [mx.cpu()]
+        )
+        (part,) = objective.split(batch)
+        found = [
+            objective.loss(pair, part).asnumpy()
+            for pair in ((2 * right, right), (right, 2 * right))
+        ]
+        np.testing.assert_allclose(found[0], alone / (1 + weight), rtol=1e-3)
+        np.testing.assert_allclose(found[1], alone * weight / (1 + weight), rtol=1e-3)
+
+
 @pytest.mark.parametrize("method", ["kinematic", "direct"])
 def test_joint_error_is_measured_from_the_root(method):
     batch = batch_of(HUMAN)

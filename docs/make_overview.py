@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 # Sheet, and the box of its rows that is taken: left, top, right, bottom as parts of its size.
 ROWS = (
     ("toy-samples.png", (0.0, 0.0, 1.0, 0.357)),
-    ("lamp-samples.png", (0.0, 0.6795, 1.0, 1.0)),
+    ("lamp-samples.png", (0.0, 0.043, 1.0, 0.357)),
 )
 WIDTH_PX = 900
 GAP_PX = 14

@@ -41,7 +41,7 @@ class Block:
         small: (old, new) to replace with --small.
         output: whether it shows what the last Python block printed.
         picture: file of the run that the picture is a copy of.
-        begin, end: lines of the text in the page, from 0.
+        begin, end: lines of the text in the page, from 0; so many lines are above it.
     """
 
     def __init__(self, path: Path, language: str, caption: str, begin: int, marks: dict):
@@ -54,11 +54,6 @@ class Block:
 
     def __str__(self) -> str:
         return f"{self.path}:{self.begin}"
-
-    @property
-    def line(self) -> int:
-        """How many lines of the page are above the text."""
-        return self.begin
 
     def commands(self) -> Iterator[Tuple[str, str]]:
         """Yield each command of a console block and the lines shown below it."""

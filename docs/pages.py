@@ -78,7 +78,7 @@ class Runner:
 
     def run_python(self, item: Block) -> None:
         # Lines of a traceback are those of the page.
-        code = compile("\n" * item.line + self.text(item), str(self.page.path), "exec")
+        code = compile("\n" * item.begin + self.text(item), str(self.page.path), "exec")
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(code, self.names)

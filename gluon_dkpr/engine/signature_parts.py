@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence, Tuple
 
+from gluon_dkpr.data.body.render import MARGIN
 from gluon_dkpr.engine.graph import INPUT_NAME, OUTPUT_NAMES
 from gluon_dkpr.skeleton import Skeleton
 
 # Whatever is 0 to 255 in a picture.
 GREY, COLOURS = ["grey"], ["red", "green", "blue"]
 #: How much wider than the tight box the crops of a data set are, by who made it.
-_MARGINS = {"gluon_dkpr.data.body": 0.06}
+_MARGINS = {"gluon_dkpr.data.body": MARGIN}
 
 
 def crop_margin(source: Mapping) -> float:

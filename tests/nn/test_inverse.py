@@ -69,14 +69,20 @@ def right_points(head, skeleton, motion, statistics):
     return np.concatenate(found, axis=1)
 
 
-@pytest.mark.parametrize("skeleton", [HUMAN, HAND], ids=["human", "hand"])
-def test_right_points_give_the_right_joints(skeleton, hybridize):
-    motion = poses(skeleton)
+def ready_head(skeleton, motion, hybridize=False):
+    """Return a head that knows the motions, and their statistics."""
     statistics = pose_statistics(skeleton, motion)
     head = make_head("kinematic", skeleton, statistics)
     head.initialize()
     if hybridize:
         head.hybridize()
+    return head, statistics
+
+
+@pytest.mark.parametrize("skeleton", [HUMAN, HAND], ids=["human", "hand"])
+def test_right_points_give_the_right_joints(skeleton, hybridize):
+    motion = poses(skeleton)
+    head, statistics = ready_head(skeleton, motion, hybridize)
     z = right_points(head, skeleton, motion, statistics)
     assert z.shape[1] == head.num_inputs
     joints, found, guide = (a.asnumpy() for a in head.guided(mx.nd, mx.nd.array(z)))
@@ -92,11 +98,7 @@ def test_right_points_give_the_right_joints(skeleton, hybridize):
 def test_bones_along_axes_are_met_exactly(hybridize):
     skeleton = tree()
     motion = poses(skeleton)
-    statistics = pose_statistics(skeleton, motion)
-    head = make_head("kinematic", skeleton, statistics)
-    head.initialize()
-    if hybridize:
-        head.hybridize()
+    head, statistics = ready_head(skeleton, motion, hybridize)
     z = mx.nd.array(right_points(head, skeleton, motion, statistics))
     expected = forward_kinematics(skeleton, motion)
     np.testing.assert_allclose(head(z).asnumpy(), expected, atol=2e-4)
@@ -104,9 +106,7 @@ def test_bones_along_axes_are_met_exactly(hybridize):
 
 @pytest.mark.parametrize("skeleton", [HUMAN, HAND], ids=["human", "hand"])
 def test_bones_are_exact_and_gradients_finite_whatever_z(skeleton, seed):
-    statistics = pose_statistics(skeleton, poses(skeleton))
-    head = make_head("kinematic", skeleton, statistics)
-    head.initialize()
+    head, _ = ready_head(skeleton, poses(skeleton))
     z = np.random.randn(40, head.num_inputs) * np.logspace(-3, 1, 40)[:, None]
     z[0] = 0
     z = mx.nd.array(z)
@@ -124,9 +124,7 @@ def test_bones_are_exact_and_gradients_finite_whatever_z(skeleton, seed):
 
 
 def test_gradient_is_that_of_finite_differences(seed):
-    statistics = pose_statistics(HUMAN, poses(HUMAN))
-    head = make_head("kinematic", HUMAN, statistics)
-    head.initialize()
+    head, _ = ready_head(HUMAN, poses(HUMAN))
     z = 0.7 * np.random.randn(3, head.num_inputs)
     weight = np.random.randn(3, 17, 3)
 
@@ -150,9 +148,7 @@ def test_descent_on_z_with_the_guide_reaches_any_pose():
     """As in training, but without a network."""
     motion = poses(HUMAN, 30)
     target = mx.nd.array(forward_kinematics(HUMAN, motion))
-    head = make_head("kinematic", HUMAN, pose_statistics(HUMAN, motion))
-    head.initialize()
-    head.hybridize()
+    head, _ = ready_head(HUMAN, motion, hybridize=True)
     z = mx.gluon.Parameter("z", shape=(30, head.num_inputs))
     z.initialize(mx.init.Zero())
     trainer = mx.gluon.Trainer([z], "adam", {"learning_rate": 0.05})
@@ -167,8 +163,7 @@ def test_descent_on_z_with_the_guide_reaches_any_pose():
 
 
 def test_scale_stretches_joints_and_guide_alike():
-    head = make_head("kinematic", HUMAN, pose_statistics(HUMAN, poses(HUMAN)))
-    head.initialize()
+    head, _ = ready_head(HUMAN, poses(HUMAN))
     z, scale = (
         mx.nd.random.normal(shape=(4, head.num_inputs)),
         mx.nd.array([[0.8], [1], [1.1], [2]]),

@@ -102,7 +102,8 @@ class TrainConfig:
             in a box of twice the size in mm count half. Without it they count in mm.
         guide_weight: of the joints that the kinematic head starts from, where it computes the
             motion from joints (``gluon_dkpr.nn.inverse``), in the mean of their loss and that of
-            the kinematic layer's joints, whose weight is 1.
+            the kinematic layer's joints, whose weight is 1. It falls with the learning rate: at
+            the start the guide leads, at the end the loss is that of the layer's joints alone.
         bound_weight: of the squared violations of the parameters' bounds in the loss ([40]: 1).
         seed: of weights, order of samples and dropout.
         log_interval: steps between two looks at loss and joint error.

@@ -13,7 +13,7 @@ from gluon_dkpr.config import (
     save_config,
     to_dict,
 )
-from gluon_dkpr.engine.schedule import learning_rate
+from gluon_dkpr.engine.schedule import decay, learning_rate
 from gluon_dkpr.presets import PRESETS, get_preset, with_paper_schedule
 
 
@@ -95,3 +95,7 @@ def test_learning_rate_schedules():
     cosine = TrainConfig(schedule="cosine", learning_rate=1.0)
     assert [learning_rate(cosine, part) for part in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
     assert learning_rate(TrainConfig(schedule="constant", learning_rate=2.0), 0.9) == 2.0
+    # The guide's weight follows the decay, and a warm-up is none.
+    warm = TrainConfig(schedule="cosine", learning_rate=2.0, epochs=10, warmup=5)
+    assert learning_rate(warm, 0.0) == pytest.approx(0.2)
+    assert [decay(warm, part) for part in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])

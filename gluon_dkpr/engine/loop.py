@@ -16,7 +16,7 @@ from gluon_dkpr.engine.distributed import Group
 from gluon_dkpr.engine.gradient_norm import gradient_norm
 from gluon_dkpr.engine.mixed_precision import LossScale
 from gluon_dkpr.engine.objective import Objective, Part
-from gluon_dkpr.engine.schedule import learning_rate
+from gluon_dkpr.engine.schedule import decay, learning_rate
 from gluon_dkpr.engine.stop import StopRequest
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.model_zoo import PoseNet
@@ -126,7 +126,7 @@ class Loop:
                 self._trainer.set_learning_rate(learning_rate(self._config, part_done))
                 self._seed(begin.epoch, step)
                 whole = min(self._config.batch_size, self._count - step * self._config.batch_size)
-                self._step(batch, parts, whole)
+                self._step(batch, parts, whole, decay(self._config, part_done))
                 seconds = begin.seconds + time.perf_counter() - started
                 self.progress = self.progress._replace(step=step + 1, seconds=seconds)
                 bar.update()
@@ -178,13 +178,13 @@ class Loop:
         sequence = np.random.SeedSequence([self._config.seed, epoch, step, *rank])
         mx.random.seed(int(sequence.generate_state(1)[0] >> 1))
 
-    def _step(self, batch: Batch, parts: List[Part], whole: int) -> None:
+    def _step(self, batch: Batch, parts: List[Part], whole: int, decayed: float) -> None:
         """Do one step of the optimiser, or leave it out if a gradient is not finite."""
         if not parts:
             self._group.zero_gradients(self._net)
         with mx.autograd.record():
             outputs = [self._objective.outputs(part) for part in parts]
-            losses = [self._objective.loss(*pair) for pair in zip(outputs, parts)]
+            losses = [self._objective.loss(*pair, decayed) for pair in zip(outputs, parts)]
             # A device without a sample takes part in the sum of gradients with nothing.
             terms = [0 * loss if part.idle else loss for loss, part in zip(losses, parts)]
             if self._config.amp:

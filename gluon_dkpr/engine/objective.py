@@ -94,8 +94,14 @@ class Objective:
         """Return the network's output for a part."""
         return self._forward(part.images, *((part.scale,) if self._sized else ()))
 
-    def loss(self, outputs, part: Part) -> Tensor:
-        """Return the loss of each sample, (b,); the trainer averages over the batch."""
+    def loss(self, outputs, part: Part, decay: float = 1.0) -> Tensor:
+        """Return the loss of each sample, (b,); the trainer averages over the batch.
+
+        Args:
+            outputs: of the network.
+            part: what they are of.
+            decay: of the learning rate, from 1 on; the guide's weight falls with it.
+        """
         found = self._named(outputs)
         if self._by_parameter:
             loss = self._loss(found["motion"], part.motion)
@@ -103,7 +109,8 @@ class Objective:
             loss = self._joint_loss(found["joints"], part)
         if "guide" in found:
             # A mean, so that it asks for no other learning rate than Eq. 3 alone.
-            share = self._guide_weight / (1 + self._guide_weight)
+            weight = decay * self._guide_weight
+            share = weight / (1 + weight)
             loss = (1 - share) * loss + share * self._joint_loss(found["guide"], part)
         if self._bounds is not None:
             loss = loss + self._bound_weight * self._bounds(found["motion"])

@@ -27,9 +27,6 @@ from gluon_dkpr.engine.distributed import Group
 from gluon_dkpr.engine.loop import Progress
 from gluon_dkpr.model_zoo import PoseNet
 
-# Of a run's progress; checkpoints of earlier versions do not have them.
-LATER_FIELDS = ("loss_factor", "good_steps")
-
 
 class Saver:
     """Writes a run's checkpoints. A disk that is full costs a warning, not the run.
@@ -100,8 +97,6 @@ class Saver:
         saved = find_last(self._folder, _warn)
         load_parameters(self._net, saved.folder / PARAMETERS, self._ctx)
         state = {name: saved.state.get(name) for name in Progress._fields}
-        for name in LATER_FIELDS:
-            state[name] = saved.state.get(name, Progress._field_defaults[name])
         state["best"] = math.inf if state["best"] is None else state["best"]
         if not all(isinstance(value, (int, float)) for value in state.values()):
             raise CheckpointError(f"{saved.folder}: does not say where the run stood")

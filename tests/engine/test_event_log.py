@@ -5,12 +5,12 @@ import struct
 
 import pytest
 from PIL import Image
+from steps import interrupt
 from tensorboardX.proto.event_pb2 import Event
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import make_toy_record
 from gluon_dkpr.engine.event_log import EventLog
-from gluon_dkpr.engine.loop import Loop
 from gluon_dkpr.engine.train import train
 from gluon_dkpr.presets import get_preset
 
@@ -77,15 +77,7 @@ def test_every_epoch_has_its_numbers_and_its_picture(config, tmp_path):
 
 
 def test_resumed_run_takes_back_what_it_does_again(config, tmp_path, monkeypatch):
-    step, calls = Loop._step, []
-
-    def interrupted(loop, *args):
-        calls.append(args)
-        if len(calls) == 2 * STEPS:
-            raise KeyboardInterrupt
-        step(loop, *args)
-
-    monkeypatch.setattr(Loop, "_step", interrupted)
+    interrupt(monkeypatch, 2 * STEPS)
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path / "run", [mx.cpu()])
     # As of a run that was killed after its next epoch was shown and before it was saved.

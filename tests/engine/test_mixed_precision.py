@@ -10,13 +10,14 @@ import math
 
 import numpy as np
 import pytest
+from steps import interrupt, poison
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import make_toy_record
 from gluon_dkpr.engine import mixed_precision, objective
 from gluon_dkpr.engine import train as train_module
 from gluon_dkpr.engine.checkpoint import find_last, load_run
-from gluon_dkpr.engine.loop import Loop, TrainingError
+from gluon_dkpr.engine.loop import TrainingError
 from gluon_dkpr.engine.mixed_precision import (
     LARGEST_FACTOR,
     LossScale,
@@ -200,18 +201,6 @@ def on_cpu(monkeypatch):
     monkeypatch.setattr(mixed_precision, "GOOD_STEPS", 4)
 
 
-def poison(monkeypatch, steps):
-    step, calls = Loop._step, []
-
-    def poisoned(loop, batch, parts, whole):
-        calls.append(batch)
-        if len(calls) - 1 in steps:
-            parts = [part._replace(joints=part.joints * float("nan")) for part in parts]
-        step(loop, batch, parts, whole)
-
-    monkeypatch.setattr(Loop, "_step", poisoned)
-
-
 def config_of(record, **options):
     options = {"epochs": 2, "batch_size": 16, "amp": True, "checkpoint_minutes": 0.0, **options}
     return get_preset("toy3").replace(data={"record": str(record)}, train=options)
@@ -234,15 +223,7 @@ def test_run_goes_on_with_its_factor(devices, record, on_cpu, tmp_path, monkeypa
     assert (state["loss_factor"], state["good_steps"]) == (2.0**16, 2)
     assert all(array.dtype == np.float32 for array in arrays.values())
 
-    step, calls = Loop._step, []
-
-    def interrupted(loop, *args):
-        calls.append(args)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        step(loop, *args)
-
-    monkeypatch.setattr(Loop, "_step", interrupted)
+    interrupt(monkeypatch, 4)
     with pytest.raises(KeyboardInterrupt):
         train(config_of(record), tmp_path / "cut", ctx)
     state = find_last(tmp_path / "cut" / "checkpoint").state

@@ -88,6 +88,11 @@ def test_guide_counts_in_a_weighted_mean():
         ]
         np.testing.assert_allclose(found[0], alone / (1 + weight), rtol=1e-3)
         np.testing.assert_allclose(found[1], alone * weight / (1 + weight), rtol=1e-3)
+        # With the learning rate at zero Eq. 3 of the skeleton's joints is left, of those alone.
+        np.testing.assert_allclose(
+            objective.loss((2 * right, right), part, decay=0.0).asnumpy(), alone, rtol=1e-3
+        )
+        assert np.abs(objective.loss((right, 2 * right), part, decay=0.0).asnumpy()).max() < 1e-6
 
 
 @pytest.mark.parametrize("method", ["kinematic", "direct"])

@@ -1,7 +1,6 @@
-"""No run is lost: killed, interrupted, disturbed, and still the same parameters to the last bit."""
+"""No run is lost: killed, interrupted, and still the same parameters to the last bit."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,9 +12,7 @@ import pytest
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import make_toy_record
-from gluon_dkpr.engine import checkpoint, saver
 from gluon_dkpr.engine.checkpoint import CheckpointError, find_last, load_arrays, load_run
-from gluon_dkpr.engine.loop import Loop, TrainingError
 from gluon_dkpr.engine.run_folder import RunFolderError
 from gluon_dkpr.engine.train import train
 from gluon_dkpr.presets import get_preset
@@ -200,21 +197,14 @@ def test_nothing_whole_to_resume(record, tmp_path):
         train(config_of(record, epochs=1), tmp_path / "run", [mx.cpu()], resume=True)
 
 
-def test_checkpoint_of_an_earlier_version_is_gone_on_from(record, tmp_path):
+def test_checkpoint_that_does_not_say_where_it_stood(record, tmp_path):
     train(config_of(record, epochs=1), tmp_path / "run", [mx.cpu()])
-
-    def forget(*names):
-        for path in (tmp_path / "run" / "checkpoint").glob("last-*/state.json"):
-            state = json.loads(path.read_text())
-            path.write_text(json.dumps({k: v for k, v in state.items() if k not in names}))
-
-    forget("loss_factor", "good_steps")
-    longer = config_of(record, epochs=2)
-    result = train(longer, tmp_path / "run", [mx.cpu()], resume=True, override=True)
-    assert result["epochs"] == 2
-    forget("updates")
+    for path in (tmp_path / "run" / "checkpoint").glob("last-*/state.json"):
+        state = json.loads(path.read_text())
+        del state["updates"]
+        path.write_text(json.dumps(state))
     with pytest.raises(CheckpointError, match="does not say where the run stood"):
-        train(longer, tmp_path / "run", [mx.cpu()], resume=True)
+        train(config_of(record, epochs=1), tmp_path / "run", [mx.cpu()], resume=True)
 
 
 def test_another_configuration_is_refused_with_the_difference(record, tmp_path):
@@ -227,77 +217,3 @@ def test_another_configuration_is_refused_with_the_difference(record, tmp_path):
     )
     result = train(other, tmp_path / "run", [mx.cpu()], resume=True, override=True)
     assert result["epochs"] == 2
-
-
-def test_full_disk_costs_a_checkpoint_not_the_run(record, whole, tmp_path, monkeypatch, capsys):
-    write, calls = checkpoint._write_arrays, []
-
-    def full(path, name, function):
-        calls.append(path)
-        if len(calls) % 3 == 0:
-            raise OSError(28, os.strerror(28), str(path))
-        write(path, name, function)
-
-    monkeypatch.setattr(checkpoint, "_write_arrays", full)
-    train(config_of(record), tmp_path / "run", [mx.cpu()])
-    errors = capsys.readouterr().err
-    assert "no checkpoint written: No space left on device; training goes on" in errors
-    monkeypatch.undo()
-    find_last(tmp_path / "run" / "checkpoint")
-    assert not list((tmp_path / "run" / "checkpoint").glob(".*"))
-
-
-class Poisoned:
-    """Makes the gradient of some steps not finite."""
-
-    def __init__(self, monkeypatch, steps):
-        step, calls = Loop._step, []
-
-        def poisoned(loop, batch, parts, whole):
-            calls.append(batch)
-            if len(calls) - 1 in steps:
-                parts = [part._replace(joints=part.joints * float("nan")) for part in parts]
-            step(loop, batch, parts, whole)
-
-        monkeypatch.setattr(Loop, "_step", poisoned)
-        self.batches = calls
-
-
-def test_step_that_is_not_finite_is_skipped_and_counted(record, tmp_path, monkeypatch):
-    Poisoned(monkeypatch, {2, 7})
-    result = train(config_of(record), tmp_path / "run", [mx.cpu()])
-    assert np.isfinite(result["joint_error"])
-    state = find_last(tmp_path / "run" / "checkpoint").state
-    assert (state["skipped"], state["updates"]) == (2, EPOCHS * STEPS - 2)
-    rows = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
-    assert rows[-1].split(",")[rows[0].split(",").index("skipped_steps")] == "2"
-
-
-def test_many_such_steps_end_the_run_with_the_records(record, tmp_path, monkeypatch):
-    poisoned = Poisoned(monkeypatch, range(6, 100))
-    with pytest.raises(TrainingError) as error:
-        train(config_of(record, max_skipped=3), tmp_path / "run", [mx.cpu()])
-    assert "not finite in 3 steps in a row, the last one epoch 2, step 4" in str(error.value)
-    assert ", ".join(map(str, poisoned.batches[-1].keys[:8].tolist())) in str(error.value)
-    saved = find_last(tmp_path / "run" / "checkpoint")
-    assert saved.state["updates"] == 6
-    assert np.isfinite(load_run(tmp_path / "run", "last").output.weight.data().asnumpy()).all()
-
-
-def test_checkpoints_are_few_and_whole(record, tmp_path):
-    train(config_of(record, keep=3), tmp_path / "run", [mx.cpu()])
-    folders = sorted((tmp_path / "run" / "checkpoint").glob("last-*"))
-    assert [path.name for path in folders][-1] == f"last-{EPOCHS:04d}-000000"
-    assert len(folders) == 3
-    for path in folders:
-        state = json.loads((path / "state.json").read_text())
-        assert set(state["files"]) == {"network.params", "optimizer.params"}
-
-
-def test_checkpoints_come_by_the_clock(monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr(saver.time, "monotonic", lambda: clock[0])
-    timed = saver.Saver(Path(), get_preset("toy3"), None, None, [], None)
-    assert not timed.is_due()
-    clock[0] = 60 * get_preset("toy3").train.checkpoint_minutes
-    assert timed.is_due()

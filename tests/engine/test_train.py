@@ -14,6 +14,7 @@ from gluon_dkpr.backend import mx
 from gluon_dkpr.data import make_toy_record
 from gluon_dkpr.engine import train as train_module
 from gluon_dkpr.engine.checkpoint import CheckpointError, load_run
+from gluon_dkpr.engine.objective import Objective
 from gluon_dkpr.engine.run_folder import RunFolderError, free_folder
 from gluon_dkpr.engine.train import train
 from gluon_dkpr.nn import METHODS
@@ -46,6 +47,19 @@ def parameters(folder, kind="last"):
 def run_tool(*arguments, cwd):
     command = [sys.executable, str(TOOL), *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def test_guide_gives_way_as_the_rate_falls(record, tmp_path, monkeypatch):
+    loss, told = Objective.loss, []
+
+    def listening(objective, outputs, part, decay):
+        told.append(decay)
+        return loss(objective, outputs, part, decay)
+
+    monkeypatch.setattr(Objective, "loss", listening)
+    train(small(record, schedule="cosine"), tmp_path / "run", [mx.cpu()])
+    steps = np.arange(len(told)) / len(told)
+    np.testing.assert_allclose(told, (1 + np.cos(np.pi * steps)) / 2, atol=1e-12)
 
 
 @pytest.mark.parametrize("method", METHODS)

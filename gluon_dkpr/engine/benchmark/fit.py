@@ -177,7 +177,7 @@ def measure(skeleton: Skeleton, joints: Array, seconds: float, seed: int, worker
 
 def page(result: dict) -> str:
     """Return the result as a page in Markdown."""
-    found, machine = result["fit"], result["machine"]
+    found = result["fit"]
     rows = [["", "poses/s", "times slower (quartiles)", f"residual of {SAMPLE} poses, mm"]]
     for name, seconds in found["seconds"].items():
         ratio = found["ratio"].get(name)
@@ -207,9 +207,7 @@ worst pose has {residual["worst frame"]:.1f} mm. {found["converged"]:.2%} conver
 coordinate the joints are off by {noise["noisy joints"]:.1f} mm before and by
 {noise["fitted joints"]:.1f} mm after the fit.
 
-{machine["cpu"]}, {machine["cores"]} cores, {result["threads"]} threads; load before the run
-{machine["load_before"][0]:.2f}. Made by `{result["command"]}`.
-"""
+{harness.footer(result)}"""
 
 
 def run(out: Path, command: str, seconds: float, threads: int, seed: int) -> str:
@@ -222,15 +220,11 @@ def run(out: Path, command: str, seconds: float, threads: int, seed: int) -> str
         threads: of NumPy's libraries, and processes of ``fit_model``.
         seed: of the noise.
     """
-    machine = harness.machine()
-    harness.warn_if_busy(machine)
+    conditions = harness.conditions(command, seed, threads)
     joints = motion_capture()
     skeleton = humanoid_skeleton()
     result: Dict[str, object] = {
-        "command": command,
-        "seed": seed,
-        "threads": threads,
-        "machine": machine,
+        **conditions,
         "fit": measure(skeleton, joints, seconds, seed, threads),
     }
     text = page(result)

@@ -105,14 +105,40 @@ def machine() -> dict:
     }
 
 
-def warn_if_busy(found: dict) -> None:
-    """Say on standard error when other processes will disturb the measurement."""
-    load = found["load_before"][0]
-    if load > BUSY_LOAD * found["cores"]:
-        cores = found["cores"]
+def conditions(command: str, seed: int, threads: int) -> dict:
+    """Return the entries with which every result begins; warn if the machine is busy.
+
+    Args:
+        command: what makes the result, for whoever wants to make it again.
+        seed: of what is random.
+        threads: of each contestant.
+    """
+    found = machine()
+    if is_busy(found):
+        load, cores = found["load_before"][0], found["cores"]
         print(
             f"the machine is busy (load {load:.2f} on {cores} cores): expect noise", file=sys.stderr
         )
+    return {"command": command, "seed": seed, "threads": threads, "machine": found}
+
+
+def is_busy(found: dict) -> bool:
+    """Tell whether other processes disturbed a measurement on a machine as ``machine`` tells it."""
+    return found["load_before"][0] > BUSY_LOAD * found["cores"]
+
+
+def footer(result: dict, peers: str = "") -> str:
+    """Return the lines with which every page ends.
+
+    Args:
+        result: that begins with ``conditions``.
+        peers: sentences about others that took part.
+    """
+    found = result["machine"]
+    return f"""{found["cpu"]}, {found["cores"]} cores; threads of each: {result["threads"]}; load
+before the run {found["load_before"][0]:.2f}. {peers}Made by
+`{result["command"]}`.
+"""
 
 
 def cell(spread: Dict[str, float], pattern: str, factor: float = 1.0) -> str:

@@ -150,7 +150,8 @@ def page(result: dict) -> str:
         times = [harness.cell(found["seconds"][name], ".3g", 1e3) for name in names]
         faster = [harness.cell(found["ratio"][name], ".3g") for name in names[1:]]
         rows.append([f"{found['skeleton']}, {found['batch']}", *times, *faster])
-    machine, peer = result["machine"], result["peer_versions"]
+    found = result["peer_versions"]
+    peers = f"pytorch_kinematics {found['pytorch_kinematics']}, torch {found['torch']}. "
     return f"""# Kinematic layer against pytorch_kinematics
 
 Forward and backward of all joints, float32. Median (quartiles) of {harness.ROUNDS} rounds; the
@@ -161,10 +162,7 @@ peer's documented `forward_kinematics` with the positions of all links stacked; 
 
 {harness.markdown_table(rows)}
 
-{machine["cpu"]}, {machine["cores"]} cores, {result["threads"]} threads each; load before the run
-{machine["load_before"][0]:.2f}. pytorch_kinematics {peer["pytorch_kinematics"]}, torch
-{peer["torch"]}. Made by `{result["command"]}`.
-"""
+{harness.footer(result, peers)}"""
 
 
 def run(
@@ -189,8 +187,7 @@ def run(
         peer_python: a Python that has the peer's packages; ``None``: one is made in ``root``.
         root: folder of the repository.
     """
-    machine = harness.machine()
-    harness.warn_if_busy(machine)
+    conditions = harness.conditions(command, seed, threads)
     python = peer_python or make_environment(root / ".peers", root / "requirements" / "peers.txt")
     modes = list(PEER_MODES) if compiled else ["eager", "tensor"]
     with PeerProcess(python, PEER_PROGRAM, str(threads)) as peer:
@@ -199,10 +196,7 @@ def run(
         for skeleton in (human_of_24_turns(), chain(64)):
             races += race(skeleton, peer, modes, seconds, seed)
     result = {
-        "command": command,
-        "seed": seed,
-        "threads": threads,
-        "machine": machine,
+        **conditions,
         "peer_versions": peer_versions,
         "races": races,
     }

@@ -159,7 +159,7 @@ def measure(dataset: RecordDataset, batch: int, workers: Tuple[int, ...], second
 
 def page(result: dict) -> str:
     """Return the result as a page in Markdown."""
-    found, data, machine = result["pipeline"], result["data"], result["machine"]
+    found, data = result["pipeline"], result["data"]
     rows = [["", "images/s (quartiles)", f"times {PEER} (quartiles)"]]
     for name, speed in found["images_per_second"].items():
         ratio = found["ratio"].get(name)
@@ -178,9 +178,7 @@ two neighbours.
 
 {harness.markdown_table(rows)}
 
-{machine["cpu"]}, {machine["cores"]} cores, {result["threads"]} of them used; load before the run
-{machine["load_before"][0]:.2f}. Made by `{result["command"]}`.
-"""
+{harness.footer(result)}"""
 
 
 def describe(dataset: RecordDataset, record: Optional[str]) -> dict:
@@ -207,16 +205,12 @@ def run(
         seed: of the pictures.
         record: NAME of a data set to read instead of textures.
     """
-    machine = harness.machine()
-    harness.warn_if_busy(machine)
+    conditions = harness.conditions(command, seed, threads)
     workers = tuple(2**i for i in range(threads.bit_length()))
     with opened(record, PICTURES, SIZE_PX, seed) as dataset:
         result = {
-            "command": command,
-            "seed": seed,
-            "threads": threads,
+            **conditions,
             "batch": BATCH,
-            "machine": machine,
             "data": describe(dataset, record),
             "pipeline": measure(dataset, BATCH, workers, seconds),
         }

@@ -181,7 +181,7 @@ def page(result: dict) -> str:
     bytes_, members = first["gradient_bytes"], PLANS[-1].members[-1]
     link = needed_link(bytes_, members, FLOAT32_MS / 1000, WANTED)
     busy = ""
-    if machine["load_before"][0] > harness.BUSY_LOAD * machine["cores"]:
+    if harness.is_busy(machine):
         busy = """
 **The machine was busy with other work. Bytes are right; times are too long and cannot be compared,
 and what is reckoned from the server's rate below is too low.**
@@ -192,7 +192,7 @@ and what is reckoned from the server's rate below is too low.**
 
 {result["backbone"]} with kinematic head on `human36m()`: {first["arrays"]} gradients,
 {bytes_:,} bytes in float32. Workers and one of MXNet's parameter servers (`{KVSTORE}`) share
-{machine["cores"]} cores and the loopback device; threads of a worker: {result["threads"]}; batches
+{machine["cores"]} cores and the loopback device; batches
 of {result["batch"]} images of {result["size"]} x {result["size"]} px a worker. *Computing* is
 forward, backward and update without a sum, *summing* the sum alone, *whole step* both, where
 backward and sum overlap. Median (quartiles) of rounds of all workers together.
@@ -215,9 +215,7 @@ stands in `docs/how-to/scale-out.md`.
 {members} workers of {FLOAT32_MS:g} ms a step need {link / 1e9:.1f} GB/s each way for {WANTED:.0%}
 without overlap.
 
-{machine["cpu"]}, {machine["cores"]} cores; load before the run {machine["load_before"][0]:.2f}.
-Made by `{result["command"]}`.
-"""
+{harness.footer(result)}"""
 
 
 def run(
@@ -245,20 +243,16 @@ def run(
     Raises:
         BenchmarkError: if a group fails.
     """
-    machine = harness.machine()
-    harness.warn_if_busy(machine)
+    conditions = harness.conditions(command, seed, threads)
     options = seconds, seed, batch, size, backbone
     groups = [measure(n, threads, options) for n in WORKERS]
     bytes_ = groups[0]["gradient_bytes"]
     rate = 2 * bytes_ / groups[0]["synchronise"]["seconds"]["median"]
     result = {
-        "command": command,
-        "seed": seed,
-        "threads": threads,
+        **conditions,
         "batch": batch,
         "size": size,
         "backbone": backbone,
-        "machine": machine,
         "groups": groups,
         "server_rate": rate,
         "plans": [{**plan._asdict(), "rows": reckon(bytes_, plan, rate)} for plan in PLANS],

@@ -179,7 +179,7 @@ def measure(config: Config, dataset: RecordDataset, ctx: List, seconds: float) -
 
 def page(result: dict) -> str:
     """Return the result as a page in Markdown."""
-    found, data, machine = result["train"], result["data"], result["machine"]
+    found, data = result["train"], result["data"]
     rows = [["", "images/s (quartiles)", "ours, with the pipeline, to this (quartiles)"]]
     for name, speed in found["images_per_second"].items():
         ratio = found["ratio"].get(name)
@@ -201,9 +201,7 @@ neighbours.
 The kinematic head, forward and backward alone on the same batch, takes
 {harness.cell(head["milliseconds"], ".2f")} ms: {harness.cell(head["share"], ".2%")} of a step.
 
-{machine["cpu"]}, {machine["cores"]} cores, {result["threads"]} threads; load before the run
-{machine["load_before"][0]:.2f}. Made by `{result["command"]}`.
-"""
+{harness.footer(result)}"""
 
 
 def run(
@@ -235,20 +233,16 @@ def run(
         BenchmarkError: for a set that is too small.
         RecordError: for a data set that cannot be used.
     """
-    machine = harness.machine()
-    harness.warn_if_busy(machine)
+    conditions = harness.conditions(command, seed, threads)
     devices = parse_contexts(ctx)
     mx.random.seed(seed)
     with opened(record, PICTURES, SIZE_PX, seed) as dataset:
         config = make_config(batch, seed, backbone)
         result = {
-            "command": command,
-            "seed": seed,
-            "threads": threads,
+            **conditions,
             "ctx": ctx,
             "batch": batch,
             "backbone": backbone,
-            "machine": machine,
             "data": {
                 **describe(dataset, record),
                 "outputs": dataset.skeleton.num_joints * dataset.skeleton.dim,

@@ -31,6 +31,8 @@ def parse(arguments: Optional[Sequence[str]]):
     add("--ctx", default="cpu", help="device: cpu or gpu0")
     add("--model-fit", action="store_true",
         help="also after ModelFit to the predicted joints (paper, table 1)")  # fmt: skip
+    add("--size-known", action="store_true",
+        help="also with the bone lengths of each subject, not the mean ones")  # fmt: skip
     add("--out", metavar="FILE", help="also write the numbers as JSON")
     add("--report", metavar="DIR", type=Path,
         help="for people: write report.md, report.json, qualitative.png, curve.png")  # fmt: skip
@@ -54,7 +56,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     dataset = load.open_split(args.models[0], predictors[0], args.data, args.split)
     if people.shows_people(dataset):
         truth = people.read_truth(dataset)
-        options = args.batch_size, args.model_fit, args.checkpoint
+        options = args.batch_size, args.model_fit, args.checkpoint, args.size_known
         rows = people.compare(args.models, predictors, truth, *options)
         found = report.make_report(truth, rows)
         print(report.report_text(found))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from gluon_dkpr.engine.evaluate import (
 )
 from gluon_dkpr.engine.load import find_run
 from gluon_dkpr.fit import fit_model
+from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.metrics import HumanReport, evaluate_people
 from gluon_dkpr.model_zoo import Pose
 from gluon_dkpr.skeleton import Skeleton
@@ -32,6 +32,8 @@ from gluon_dkpr.types import Array
 #: Names of the rows, those of table 1.
 METHOD_NAMES = {"direct": "Direct", "kinematic": "Kinematic", "parameter": "Parameter"}
 MODEL_FIT = "ModelFit"
+#: After the name of a row whose skeleton has each subject's own size.
+SIZE_KNOWN = ", size known"
 # Samples whose labels are read, or whose joints are fitted, at a time.
 CHUNK = 8192
 NUMBERS = ("subject", "action", "subaction", "camera", "frame")
@@ -45,6 +47,7 @@ class Truth:
         dataset: they are from.
         joints: (N, J, 3), mm from the root, camera frame, float32.
         motion: (N, P), radians and mm, float32; ``None`` if it is not known.
+        scale: of the subject's bones, (N,), float32; ``None`` if it is not known.
         numbers: for each of ``NUMBERS`` an int array (N,).
         names: of ``"subjects"``, ``"actions"``, ``"cameras"``, counted by the numbers.
     """
@@ -52,6 +55,7 @@ class Truth:
     dataset: RecordDataset
     joints: Array
     motion: Optional[Array]
+    scale: Optional[Array]
     numbers: Dict[str, Array]
     names: Dict[str, Tuple[str, ...]]
 
@@ -73,6 +77,7 @@ class Row:
         model: what the user named.
         method: of the network.
         model_fit: whether the skeleton was fitted to its joints.
+        size_known: whether the skeleton has the size of each subject instead of the mean one.
         config: of the run, ``None`` for an exported graph.
         epoch: after which the checkpoint was written, ``None`` for an exported graph.
         joints: predicted, (N, J, 3), mm from the root, float32.
@@ -83,6 +88,7 @@ class Row:
     model: str
     method: str
     model_fit: bool
+    size_known: bool
     config: Optional[Config]
     epoch: Optional[int]
     joints: Array
@@ -104,7 +110,7 @@ def read_truth(dataset: RecordDataset) -> Truth:
     fields = dataset.layout.names
     if not shows_people(dataset):
         raise EvaluationError(f"{dataset.path}: labels are {list(fields)}, expected a person's")
-    wanted = [name for name in ("joints", "motion", *NUMBERS) if name in fields]
+    wanted = [name for name in ("joints", "motion", "scale", *NUMBERS) if name in fields]
     values: Dict[str, Array] = {}
     for begin in range(0, len(dataset), CHUNK):
         part = dataset.read_labels(dataset.keys[begin : begin + CHUNK])
@@ -117,7 +123,9 @@ def read_truth(dataset: RecordDataset) -> Truth:
         f"{kind}s": _names(dataset, f"{kind}s", numbers[kind])
         for kind in ("subject", "action", "camera")
     }
-    return Truth(dataset, values["joints"], values.get("motion"), numbers, names)
+    return Truth(
+        dataset, values["joints"], values.get("motion"), values.get("scale"), numbers, names
+    )
 
 
 def _names(dataset: RecordDataset, kind: str, numbers: Array) -> Tuple[str, ...]:
@@ -141,6 +149,7 @@ def compare(
     batch_size: int = BATCH_SIZE,
     model_fit: bool = False,
     kind: str = "best",
+    size_known: bool = False,
 ) -> List[Row]:
     """Measure models on a data set of people.
 
@@ -152,10 +161,11 @@ def compare(
         model_fit: also fit the skeleton to the joints of each direct joint model, which is the
             paper's ModelFit: the mean subject at scale 1, every image alone, the root not fixed.
         kind: checkpoint of run folders.
+        size_known: also measure the poses of valid skeletons with each subject's own bone lengths.
 
     Raises:
         EvaluationError: if the data set shows another object or images of another shape, an output
-            is not finite, or ``model_fit`` finds no direct joint model.
+            is not finite, ``model_fit`` finds no direct joint model, or nobody knows the sizes.
         RecordError: for a damaged record.
     """
     if model_fit and not any(predictor.method == "direct" for predictor in predictors):
@@ -163,18 +173,28 @@ def compare(
         raise EvaluationError(
             f"ModelFit is for direct joint, whose bones have any length; found only {methods}"
         )
+    if size_known and truth.scale is None:
+        raise EvaluationError(f"{truth.dataset.path}: tells no scale of the subjects")
     names = row_names(models, [predictor.method for predictor in predictors])
     rows = []
     for model, predictor, name in zip(models, predictors, names):
         skeleton, method = predictor.skeleton, predictor.method
         pose = predict_dataset(predictor, truth.dataset, batch_size)
-        measured = _measure(skeleton, truth, pose)
-        rows.append(Row(name, str(model), method, False, *_origin(model, kind), *measured))
+        fit_name = MODEL_FIT + name[len(METHOD_NAMES["direct"]) :]
+        found = [(name, False, False, pose)]
         if model_fit and method == "direct":
-            joints, report = _measure(skeleton, truth, fit_people(skeleton, pose.joints))
-            name = MODEL_FIT + name[len(METHOD_NAMES["direct"]) :]
-            fitted = {"name": name, "model_fit": True, "joints": joints, "report": report}
-            rows.append(dataclasses.replace(rows[-1], **fitted))
+            found.append((fit_name, True, False, fit_people(skeleton, pose.joints)))
+            if size_known:
+                sized = _fit_sized(skeleton, pose.joints, truth.scale)
+                found.append((fit_name + SIZE_KNOWN, True, True, sized))
+        if size_known and method != "direct":
+            sized = Pose(forward_kinematics(skeleton, pose.motion, truth.scale), pose.motion)
+            found.append((name + SIZE_KNOWN, False, True, sized))
+        origin = _origin(model, kind)
+        rows += [
+            Row(title, str(model), method, fitted, sized, *origin, *_measure(skeleton, truth, some))
+            for title, fitted, sized, some in found
+        ]
     return rows
 
 
@@ -206,6 +226,15 @@ def fit_people(skeleton: Skeleton, joints: Array) -> Pose:
     )
 
 
+def _fit_sized(skeleton: Skeleton, joints: Array, scale: Array) -> Pose:
+    """Return ModelFit's poses of a skeleton with the subjects' sizes (N,)."""
+    found = Pose(np.empty(joints.shape), np.empty((len(joints), skeleton.num_parameters)))
+    for size in np.unique(scale):
+        own = scale == size
+        found.joints[own], found.motion[own] = fit_people(skeleton.scaled(size), joints[own])
+    return found
+
+
 def _origin(model, kind: str) -> Tuple[Optional[Config], Optional[int]]:
     """Return configuration and epoch of a run's checkpoint; nothing is known of an export."""
     run = find_run(model, kind)
@@ -235,7 +264,8 @@ def protocol(truth: Truth) -> dict:
     """Return on what was measured and how, ready for JSON.
 
     ``frame_step`` is n if the split holds every n-th frame of its videos, else ``None``. ``scale``
-    is that of the predicted bodies: the size of a subject is not known at test time.
+    is that of the predicted bodies, unless a row says otherwise: the size of a subject is not known
+    at test time (section 3.1).
     """
     counts = {}
     for kind in ("subject", "camera"):

@@ -47,7 +47,9 @@ one. PCK@150 and AUC: share of the joints within 150 mm, and the mean of that sh
 150 mm. Average: unweighted mean of the actions, as in the paper. Swapped: exchanging the predicted
 left and right joints takes back more than half of the distance between the true ones. ModelFit: the
 mean skeleton at scale 1 fitted to direct joint's prediction, every frame alone, by damped least
-squares on Eq. 3 (the paper used gradient descent), the root not fixed."""
+squares on Eq. 3 (the paper used gradient descent), the root not fixed. Size known: the same poses
+with each subject's own bone lengths, the mean ones times the subject's scale; of ModelFit, that
+skeleton fitted."""
 
 
 def make_report(truth: Truth, rows: Sequence[Row]) -> dict:
@@ -82,6 +84,7 @@ def _row_entry(row: Row) -> dict:
         "model": row.model,
         "method": row.method,
         "model_fit": row.model_fit,
+        "size_known": row.size_known,
         "preset": config and config.preset,
         "backbone": config and config.model.backbone,
         "epochs": config and config.train.epochs,

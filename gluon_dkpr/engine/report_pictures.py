@@ -28,11 +28,12 @@ def write_pictures(folder: Path, truth: Truth, rows: Sequence[Row]) -> List[Path
     Args:
         folder: exists.
         truth: the data set.
-        rows: measured on it.
+        rows: measured on it; those of known size look like the others and are left out.
 
     Returns:
         What was written.
     """
+    rows = [row for row in rows if not row.size_known]
     path = folder / "qualitative.png"
     write_qualitative(path, truth, rows)
     return [path, *write_curves(folder / "curve.png", truth, rows)]

@@ -1,5 +1,7 @@
 """Models measured on people: whose joints count from the root, and whose skeleton is fitted."""
 
+import dataclasses
+
 import numpy as np
 import people as small
 import pytest
@@ -156,6 +158,32 @@ class TestCompare:
         assert fitted["mean_of_frames"]["angle_error_deg"] > 0
         lengths = np.linalg.norm(np.diff(rows[2].joints[:, [1, 2]], axis=1), axis=-1)
         np.testing.assert_allclose(lengths, 443.0, atol=1e-2)
+
+    def test_size_known_is_a_row_with_the_subjects_own_bones(self, dataset):
+        """The right angles with the right bones are the right joints; with the mean ones, not."""
+        truth = read_truth(dataset)
+        exact = forward_kinematics(BODY, truth.motion.astype(float))
+        error = exact - truth.joints  # the kinematic layer's joints at scale 1
+        predictors = [
+            small.Oracle(dataset, "direct"),
+            small.Oracle(dataset, "kinematic", joints=error),
+        ]
+        rows = compare(["d", "k"], predictors, truth, model_fit=True, size_known=True)
+        names = ["Direct", "ModelFit", "ModelFit, size known"]
+        assert [row.name for row in rows] == [*names, "Kinematic", "Kinematic, size known"]
+        assert [row.size_known for row in rows] == [False, False, True, False, True]
+        errors = [row.report["mean_of_frames"]["mpjpe_mm"] for row in rows]
+        assert errors[0] == pytest.approx(0, abs=LABEL_MM)
+        assert min(errors[1], errors[3]) > 5  # S9 is 5 % larger, S11 3 % smaller
+        assert max(errors[2], errors[4]) < 0.1
+        bones = [row.report["mean_of_frames"]["bone_length_error_mm"] for row in rows]
+        assert min(bones[1], bones[3]) > 5
+        assert max(bones[2], bones[4]) < 0.01
+
+    def test_sizes_that_nobody_knows(self, dataset):
+        truth = dataclasses.replace(read_truth(dataset), scale=None)
+        with pytest.raises(EvaluationError, match="tells no scale of the subjects"):
+            compare(["k"], [small.Oracle(dataset, "kinematic")], truth, size_known=True)
 
     def test_a_fit_of_joints_that_the_skeleton_meets_changes_nothing(self, monkeypatch):
         monkeypatch.setattr(people, "CHUNK", 3)

@@ -39,7 +39,7 @@ ROOT = DOCS.parent
 # What a page finds in its folder, as in a clone. Nothing can be written to the real ones: tools are
 # links, samples are a copy.
 LINKS = ("tools", "symbols", "Makefile")
-COPIES = ("docs/samples",)
+COPIES = ("docs/samples", "docs/cpp")
 PICTURE_WIDTH_PX = 1000
 
 

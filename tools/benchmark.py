@@ -10,15 +10,31 @@ from typing import Optional, Sequence
 
 from gluon_dkpr.cli import Parser, run
 
-ROOT = Path(__file__).resolve().parent.parent
 #: Module of gluon_dkpr.engine.benchmark -> what it measures.
 BENCHMARKS = {
     "kinematics": "the kinematic layer against pytorch_kinematics, forward and backward",
     "fit": "fit_model against SciPy's least squares and gradient descent, on motion capture",
     "pipeline": "the input pipeline alone against MXNet's ImageRecordIter",
     "train": "our training step with its input pipeline against a bare GluonCV ResNet-50 loop",
+    "predict": "prediction by our exports against onnxruntime",
     "scaling": "bytes and seconds of gradients summed over workers, and what to expect of more",
 }
+DATA = ("--data", {"dest": "record", "help": "data set of people (default: random textures)"})
+#: Module -> its own flags, each an argument of its run().
+FLAGS = {
+    "kinematics": [
+        ("--compiled", {"action": "store_true", "help": "time the peer's torch.compile mode too"}),
+        ("--peer-python", {"help": "one with requirements/peers.txt (default: .peers/, made)"}),
+    ],
+    "pipeline": [DATA],
+    "predict": [("--model", {"help": "trained run folder: what int8 costs in joints, too"})],
+    "train": [
+        DATA,
+        ("--ctx", {"default": "cpu", "help": "devices: cpu, gpu, or a list such as gpu0,gpu1"}),
+        ("--batch-size", {"type": int, "default": 8, "dest": "batch",
+                          "help": "images of a batch, over all devices"}),
+    ],
+}  # fmt: skip
 
 
 def parse(arguments: Optional[Sequence[str]]):
@@ -33,20 +49,10 @@ def parse(arguments: Optional[Sequence[str]]):
         add("--seconds", type=float, default=4.0, help="timed seconds of each number")
         add("--threads", type=int, default=1 if name == "scaling" else 2, help="of each contestant")
         add("--seed", type=int, default=0, help="of the inputs")
-        if name == "kinematics":
-            add("--compiled", action="store_true", help="time the peer's torch.compile mode too")
-            add(
-                "--peer-python",
-                metavar="PATH",
-                help="a Python with requirements/peers.txt (default: .peers/, made if missing)",
-            )
-        if name in ("pipeline", "train"):
-            add("--data", metavar="NAME", help="data set of people (default: random textures)")
-        if name == "train":
-            add("--ctx", default="cpu", help="devices: cpu, gpu, or a list such as gpu0,gpu1")
-            add("--batch-size", type=int, default=8, help="images of a batch, over all devices")
+        own = [add(flag, **how) for flag, how in FLAGS.get(name, ())]
+        command.set_defaults(own=own)
     args = parser.parse_args(arguments)
-    numbers = args.seconds, args.threads, getattr(args, "batch_size", 1)
+    numbers = args.seconds, args.threads, getattr(args, "batch", 1)
     if not 0 < args.seconds < float("inf") or min(numbers) <= 0:
         parser.error("--seconds, --threads and --batch-size must be above 0")
     if args.out.endswith(".md") or Path(args.out).is_dir():
@@ -57,23 +63,17 @@ def parse(arguments: Optional[Sequence[str]]):
 def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the benchmark that the command line names."""
     args = parse(arguments)
-    # Read when MXNet or the peer's torch is loaded, so before either.
+    # Read when MXNet is loaded, or the peer's torch.
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
     module = importlib.import_module(f"gluon_dkpr.engine.benchmark.{args.benchmark}")
     command = f"python tools/benchmark.py {args.benchmark} --seconds {args.seconds:g}"
     command += f" --threads {args.threads} --seed {args.seed}"
-    options = {}
-    if args.benchmark == "kinematics":
-        command += " --compiled" if args.compiled else ""
-        options = {"compiled": args.compiled, "peer_python": args.peer_python, "root": ROOT}
-    elif args.benchmark in ("pipeline", "train"):
-        command += f" --data {args.data}" if args.data else ""
-        options = {"record": args.data}
-    if args.benchmark == "train":
-        command += f" --ctx {args.ctx} --batch-size {args.batch_size}"
-        options.update(ctx=args.ctx, batch=args.batch_size)
-    page = module.run(Path(args.out), command, args.seconds, args.threads, args.seed, **options)
-    print(page)
+    options = {flag.dest: getattr(args, flag.dest) for flag in args.own}
+    for flag in args.own:
+        value = options[flag.dest]
+        if value and flag.dest != "peer_python":  # where that lives says nothing to others
+            command += f" {flag.option_strings[0]}" + ("" if value is True else f" {value}")
+    print(module.run(Path(args.out), command, args.seconds, args.threads, args.seed, **options))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,14 @@ imported module by module where it is used.
 
 from gluon_dkpr.fit import FitResult, fit_model
 
-__all__ = ["FitResult", "export_model", "fit_model", "load_export", "load_predictor"]
+__all__ = [
+    "FitResult",
+    "estimate_poses",
+    "export_model",
+    "fit_model",
+    "load_export",
+    "load_predictor",
+]
 
 
 def __getattr__(name):
@@ -18,4 +25,8 @@ def __getattr__(name):
         from gluon_dkpr.engine.load import load_predictor
 
         return load_predictor
+    if name == "estimate_poses":
+        from gluon_dkpr.engine.prediction import estimate_poses
+
+        return estimate_poses
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

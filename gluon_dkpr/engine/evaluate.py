@@ -33,6 +33,7 @@ class ImagePredictor:
         method: ``"kinematic"``, ``"direct"`` or ``"parameter"``.
         image_shape: (H, W, C) of the images it takes, ``None`` if it is not known.
         ctx: device.
+        margin: of the crops, see :func:`~gluon_dkpr.engine.signature_parts.crop_margin`.
     """
 
     def __init__(
@@ -41,9 +42,11 @@ class ImagePredictor:
         method: str,
         image_shape: Optional[Tuple[int, int, int]],
         ctx: mx.Context,
+        margin: float = 0.0,
     ):
         self.skeleton, self.method, self.ctx = skeleton, method, ctx
         self.image_shape = None if image_shape is None else tuple(image_shape)
+        self.margin = margin
 
     def __call__(self, images: Tensor) -> Pose:
         """Return the poses in images (B, C, H, W), float32, 0 to 1, as NDArrays."""
@@ -90,11 +93,17 @@ class NetworkPredictor(ImagePredictor):
     Args:
         net: initialised.
         image_shape: (H, W, C), if it is to be checked.
+        margin: as in :class:`ImagePredictor`.
     """
 
-    def __init__(self, net: PoseNet, image_shape: Optional[Tuple[int, int, int]] = None):
+    def __init__(
+        self,
+        net: PoseNet,
+        image_shape: Optional[Tuple[int, int, int]] = None,
+        margin: float = 0.0,
+    ):
         ctx = net.output.weight.list_ctx()[0]
-        super().__init__(net.skeleton, net.method, image_shape, ctx)
+        super().__init__(net.skeleton, net.method, image_shape, ctx, margin)
         self._net = net
 
     def __call__(self, images: Tensor) -> Pose:

@@ -13,6 +13,7 @@ from gluon_dkpr.engine.checkpoint import checkpoint_of, load_run
 from gluon_dkpr.engine.datasets import open_datasets, record_path
 from gluon_dkpr.engine.evaluate import ImagePredictor, NetworkPredictor
 from gluon_dkpr.engine.export import ExportError, find_export, load_export
+from gluon_dkpr.engine.signature_parts import crop_margin
 from gluon_dkpr.presets import get_preset
 from gluon_dkpr.skeleton import planar
 from gluon_dkpr.skeleton.planar import IMAGE_SIZE_PX, LEVELS
@@ -38,7 +39,8 @@ def load_predictor(path, kind: str = "best", ctx: Optional[mx.Context] = None) -
         return load_export(path, ctx)
     folder, kind = run
     net = load_run(folder, kind, ctx)
-    return NetworkPredictor(net, run_image_shape(load_config(folder / "config.yaml")))
+    config = load_config(folder / "config.yaml")
+    return NetworkPredictor(net, run_image_shape(config), run_margin(config))
 
 
 def find_run(path, kind: str = "best") -> Optional[Tuple[Path, str]]:
@@ -57,6 +59,17 @@ def run_image_shape(config: Config) -> Tuple[int, int, int]:
     if config.model.backbone == "toy_cnn":
         return IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1
     return read_info(record_path(config.data)).image.shape
+
+
+def run_margin(config: Config) -> float:
+    """Return the margin of the crops that the network of a run is trained on.
+
+    Raises:
+        RecordError: if the data set that tells it is missing.
+    """
+    if config.model.backbone == "toy_cnn":
+        return 0.0
+    return crop_margin(read_info(record_path(config.data)).source)
 
 
 def open_split(

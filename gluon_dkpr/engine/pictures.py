@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import warnings
 from pathlib import Path
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
@@ -31,6 +32,14 @@ class PictureFileError(DkprError, ValueError):
     """A file cannot be used as a picture."""
 
 
+class PictureKindError(PictureFileError):
+    """It is neither PNG nor JPEG."""
+
+
+class PictureSizeError(PictureFileError):
+    """It has more pixels than are decoded."""
+
+
 def read_picture(path) -> Array:
     """Return a PNG or JPEG as it is seen.
 
@@ -47,28 +56,54 @@ def read_picture(path) -> Array:
     if not path.is_file():
         what = "not a file" if path.exists() else "no such file"
         raise PictureFileError(f"{path}: {what}, expected a PNG or JPEG picture")
+    return _read(path, str(path), MAX_PIXELS)
+
+
+def decode_picture(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Array:
+    """Return a PNG or JPEG of which the bytes are at hand, as :func:`read_picture` does.
+
+    Args:
+        data: what would be in the file.
+        name: for messages.
+        max_pixels: more are refused before anything is decoded.
+
+    Raises:
+        PictureKindError: if it is of another format.
+        PictureSizeError: if it is too large.
+        PictureFileError: if it is damaged.
+    """
+    return _read(io.BytesIO(data), name, max_pixels)
+
+
+def _read(source, name: str, max_pixels: int) -> Array:
+    """Return the picture in a path or a binary file."""
     try:
-        with _strict_pillow(), Image.open(path, formats=FORMATS) as image:
-            _check_size(path, image.size)
+        with _strict_pillow(), Image.open(source, formats=FORMATS) as image:
+            _check_size(name, image.size, max_pixels)
             return _rgb(ImageOps.exif_transpose(image))
     except PictureFileError:
         raise
+    except Image.DecompressionBombError:
+        raise PictureSizeError(f"{name}: huge, expected at most {max_pixels} px") from None
     except Image.UnidentifiedImageError:
-        raise PictureFileError(f"{path}: neither PNG nor JPEG") from None
+        raise PictureKindError(f"{name}: neither PNG nor JPEG") from None
     except Exception as error:  # decoders raise whatever they stumble over in a damaged file
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise PictureFileError(f"{path}: damaged or not readable: {reason:.120}") from None
+        raise PictureFileError(f"{name}: damaged or not readable: {reason:.120}") from None
 
 
-def to_network_image(picture: Array, image_shape: Tuple[int, int, int]) -> Tuple[Array, Crop]:
+def to_network_image(
+    picture: Array, image_shape: Tuple[int, int, int], crop: Optional[Crop] = None
+) -> Tuple[Array, Crop]:
     """Return what a network sees of a picture, and where that lies in it.
 
-    The smallest square around the picture, padded with black and resized. For one channel, the
-    toy's, it becomes grey and then black or white, from half of white on.
+    A square of the picture, padded with black and resized. For one channel, the toy's, it becomes
+    grey and then black or white, from half of white on.
 
     Args:
         picture: uint8, shape (H, W, 3), red, green, blue.
         image_shape: (S, S, C) of the network's images.
+        crop: the square, of S px; without it the smallest around the whole picture.
 
     Returns:
         uint8 image of this shape, and the crop that takes points there and back.
@@ -80,7 +115,8 @@ def to_network_image(picture: Array, image_shape: Tuple[int, int, int]) -> Tuple
     height, width, channels = image_shape
     if height != width or channels not in (1, 3):
         raise PictureFileError(f"the network takes {image_shape}, expected (S, S, 1) or (S, S, 3)")
-    crop = Crop.whole(*picture.shape[:2], height)
+    if crop is None:
+        crop = Crop.whole(*picture.shape[:2], height)
     if channels == 3:
         return crop.apply(picture), crop
     # The crop is linear, so it may come before the grey, of fewer pixels.
@@ -116,11 +152,11 @@ def _strict_pillow():
         ImageFile.LOAD_TRUNCATED_IMAGES = tolerant
 
 
-def _check_size(path: Path, size: Tuple[int, int]) -> None:
+def _check_size(name: str, size: Tuple[int, int], max_pixels: int) -> None:
     width, height = size
-    if width * height > MAX_PIXELS or max(size) > MAX_SIDE_PX:
-        raise PictureFileError(
-            f"{path}: {width} x {height} px, expected at most {MAX_PIXELS} px and "
+    if width * height > max_pixels or max(size) > MAX_SIDE_PX:
+        raise PictureSizeError(
+            f"{name}: {width} x {height} px, expected at most {max_pixels} px and "
             f"{MAX_SIDE_PX} px each way"
         )
 

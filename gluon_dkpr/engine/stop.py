@@ -40,6 +40,11 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @property
+    def requested(self) -> bool:
+        """Whether a signal has come."""
+        return self._signal is not None
+
     def check(self, group: Optional[Group] = None) -> None:
         """Raise KeyboardInterrupt or Terminated if a signal has come, to any worker of the group.
 

@@ -25,6 +25,8 @@ _ROOT_CHANNELS = "Xposition Yposition Zposition Zrotation Xrotation Yrotation"
 _JOINT_CHANNELS = "Zrotation Xrotation Yrotation"
 # A translation channel that moves less than this part of its bone is constant up to printing.
 _CONSTANT = 1e-4
+# Frames that are turned into text at a time: the motion may be one that lies on disk.
+_BLOCK = 1024
 
 
 def load_bvh(path, length_unit: str = "unit") -> Tuple[Skeleton, Array, float]:
@@ -79,26 +81,43 @@ def save_bvh(
         MotionError: for motion of another shape.
     """
     _check_writable(path, skeleton, frame_time)
+    motion = np.asanyarray(motion)
+    # Shape and type; the numbers are checked block by block.
+    _checked(skeleton, motion[:0], None)
+    order, lines = _hierarchy(skeleton)
+    before: List[Optional[Array]] = [None] * len(order)
+    with atomic_write(path) as file:
+        file.write("HIERARCHY\n" + "\n".join(lines) + "\nMOTION\n")
+        file.write(f"Frames: {len(motion)}\nFrame Time: {frame_time:.9g}\n")
+        for begin in range(0, len(motion), _BLOCK):
+            block = motion[begin : begin + _BLOCK]
+            table = _channels(path, skeleton, block, order, before, y_up)
+            row_format = " ".join(["%.8f"] * table.shape[1]) + "\n"
+            file.writelines(row_format % tuple(row) for row in table)
+
+
+def _channels(path, skeleton: Skeleton, motion: Array, order, before, y_up: bool) -> Array:
+    """Return the channels of some frames, (F, C).
+
+    Args:
+        order: indices of the joints, in the file's order.
+        before: the angles of each in the frame before the first; is set to those of the last.
+    """
     positions, rotations = _world_frames(skeleton, *_checked(skeleton, motion, None))
     if not (np.isfinite(rotations).all() and (np.abs(positions) <= MAX_NUMBER).all()):
         raise BvhError(f"{path}: the motion is not finite or leaves {MAX_NUMBER:g}")
     if y_up:
         positions, rotations = positions * [1, -1, -1], rotations * [[1], [-1], [-1]]
-    order, lines = _hierarchy(skeleton)
-    root = skeleton.joint_index(skeleton.root.name)
-    values = [positions[:, root]]
-    for index in order:
+    values = [positions[:, skeleton.joint_index(skeleton.root.name)]]
+    for i, index in enumerate(order):
         own = rotations[:, index]
         parent = skeleton.joints[index].parent
         if parent is not None:
             own = rotations[:, skeleton.joint_index(parent)].transpose(0, 2, 1) @ own
-        values.append(_continuous(np.degrees(_zxy_angles(own))))
-    table = np.concatenate(values, axis=1)
-    row_format = " ".join(["%.8f"] * table.shape[1]) + "\n"
-    with atomic_write(path) as file:
-        file.write("HIERARCHY\n" + "\n".join(lines) + "\nMOTION\n")
-        file.write(f"Frames: {len(table)}\nFrame Time: {frame_time:.9g}\n")
-        file.writelines(row_format % tuple(row) for row in table)
+        angles = _continuous(np.degrees(_zxy_angles(own)), before[i])
+        before[i] = angles[-1]
+        values.append(angles)
+    return np.concatenate(values, axis=1)
 
 
 def _columns(text: BvhText) -> List[Dict[str, int]]:
@@ -240,15 +259,18 @@ def _zxy_angles(rotations: Array) -> Array:
     return np.stack([a, b, c], axis=1)
 
 
-def _continuous(angles: Array) -> Array:
+def _continuous(angles: Array, before: Optional[Array] = None) -> Array:
     """Return the same rotations with angles, degrees, shape (F, 3), close to the frame before.
 
     (a, b, c) and (a + 180, 180 - b, c + 180) are the same, and so are angles a full turn apart.
+    ``before`` are the angles of the frame before the first, if there is one.
     """
     flipped = (angles + 180.0) * [1, -1, 1] + [0, 360, 0]
     result = angles.copy()
-    for i in range(1, len(angles)):
-        both = np.stack([angles[i], flipped[i]])
-        both -= 360.0 * np.round((both - result[i - 1]) / 360.0)
-        result[i] = both[np.argmin(np.abs(both - result[i - 1]).sum(axis=1))]
+    for i in range(len(angles)):
+        if before is not None:
+            both = np.stack([angles[i], flipped[i]])
+            both -= 360.0 * np.round((both - before) / 360.0)
+            result[i] = both[np.argmin(np.abs(both - before).sum(axis=1))]
+        before = result[i]
     return result

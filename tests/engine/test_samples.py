@@ -11,7 +11,7 @@ from hand_set import SHAPE, constant_net, save_run
 from gluon_dkpr.data import render_planar
 from gluon_dkpr.engine.load import load_predictor
 from gluon_dkpr.engine.pictures import read_picture, to_network_image
-from gluon_dkpr.engine.predict import predict_picture
+from gluon_dkpr.engine.prediction import estimate_poses
 from gluon_dkpr.geometry import angles_from_joints
 from gluon_dkpr.skeleton import planar
 
@@ -65,6 +65,6 @@ def test_a_network_that_knows_the_pose_finds_it(poses, tmp_path):
         picture = read_picture(SAMPLES / name)
         _, crop = to_network_image(picture, SHAPE)
         run = save_run(tmp_path / name, constant_net("direct", crop.to_crop(expected)))
-        pose = predict_picture(load_predictor(run), picture)
+        (pose,) = estimate_poses(load_predictor(run), [picture])
         np.testing.assert_allclose(pose.joints_px, expected, atol=1e-3)
         assert pose.angles_deg["theta"] == pytest.approx(truth["angles_deg"]["theta"], abs=0.01)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Iterator, Optional, Tuple
 
@@ -20,14 +19,13 @@ import cv2
 import numpy as np
 
 from gluon_dkpr.data.h36m.names import FPS, H36mError
+from gluon_dkpr.data.standard_error import StandardError, quoted
 from gluon_dkpr.types import Array
 
 # Of a picture, in each direction.
 MAX_SIDE_PX = 8192
 # How far a video may be from 50 frames/s: headers round.
 FPS_TOLERANCE = 1.0
-# Of messages that came with one frame; a damaged one can bring a megabyte.
-_MOST_BYTES = 1 << 16
 # Either of them makes OpenCV send FFmpeg's messages to standard output, through a buffer.
 _UNWANTED = ("OPENCV_FFMPEG_LOGLEVEL", "OPENCV_FFMPEG_DEBUG")
 
@@ -57,7 +55,8 @@ class Video:
         self.frames_read, self.errors = 0, 0
         self.ending: Optional[str] = None
         with contextlib.ExitStack() as stack:
-            self._log = stack.enter_context(_StandardError())
+            self._log = stack.enter_context(contextlib.closing(StandardError()))
+            stack.enter_context(self._log)
             self._capture = _open(path)
             stack.callback(self._capture.release)
             read = self._capture.get
@@ -65,7 +64,7 @@ class Video:
             fps = read(cv2.CAP_PROP_FPS)
             sides = read(cv2.CAP_PROP_FRAME_HEIGHT), read(cv2.CAP_PROP_FRAME_WIDTH)
             if not all(0 < side <= MAX_SIDE_PX for side in sides):
-                raise H36mError(f"cannot be opened{_quoted(self._log.text())}")
+                raise H36mError(f"cannot be opened{quoted(self._log.text())}")
             if not abs(fps - FPS) <= FPS_TOLERANCE:
                 raise H36mError(
                     f"{fps:.2f} frames/s, expected {FPS:g}: not the original video, its frames are "
@@ -117,7 +116,7 @@ class Video:
         lines = self._log.new_lines()
         self.errors += len(lines)
         if lines and not self.keep_damaged:
-            self.ending = f"damaged: the decoder says{_quoted(lines[0])}"
+            self.ending = f"damaged: the decoder says{quoted(lines[0])}"
         elif not decoded:
             self.ending = "ended"
         else:
@@ -145,43 +144,3 @@ def _open(path: Path):
         return cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     except cv2.error as error:
         raise H36mError(f"cannot be opened: {error}") from None
-
-
-def _quoted(text: str) -> str:
-    line = text.strip().split("\n")[0]
-    # Without the address of the decoder's memory.
-    line = line.rpartition("] ")[2]
-    return f" '{line:.80}'" if line else ""
-
-
-class _StandardError:
-    """Sends standard error, also that of C libraries, to a file while the block runs."""
-
-    def __enter__(self):
-        self._file = tempfile.TemporaryFile()
-        self._saved = os.dup(2)
-        self._read = 0
-        os.dup2(self._file.fileno(), 2)
-        return self
-
-    def __exit__(self, *_):
-        os.dup2(self._saved, 2)
-        os.close(self._saved)
-        self._file.close()
-
-    def skip(self) -> None:
-        """Forget what has been written so far."""
-        self._read = os.fstat(self._file.fileno()).st_size
-
-    def new_lines(self) -> list:
-        """Return the lines written since the last call."""
-        size = os.fstat(self._file.fileno()).st_size
-        if size == self._read:
-            return []
-        content = os.pread(self._file.fileno(), min(size - self._read, _MOST_BYTES), self._read)
-        self._read = size
-        return content.decode("utf-8", "replace").strip().split("\n")
-
-    def text(self) -> str:
-        """Return all that was written, the first 4 kB of it."""
-        return os.pread(self._file.fileno(), 4096, 0).decode("utf-8", "replace")

@@ -28,6 +28,7 @@ PEER_MODES = {
 #: Both work in float32; relative to the largest number of either.
 AGREEMENT = 1e-4
 PEER_PROGRAM = Path(__file__).with_name("peer_kinematics.py")
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def human_of_24_turns() -> Skeleton:
@@ -173,7 +174,6 @@ def run(
     seed: int,
     compiled: bool,
     peer_python: Optional[str],
-    root: Path,
 ) -> str:
     """Measure, write ``out`` and the page beside it; return the page.
 
@@ -184,11 +184,11 @@ def run(
         threads: of the peer; ours are set by OMP_NUM_THREADS before MXNet is imported.
         seed: of the poses.
         compiled: whether to time the peer through torch.compile, too.
-        peer_python: a Python that has the peer's packages; ``None``: one is made in ``root``.
-        root: folder of the repository.
+        peer_python: a Python that has the peer's packages; ``None``: one is made in the
+            repository's folder.
     """
     conditions = harness.conditions(command, seed, threads)
-    python = peer_python or make_environment(root / ".peers", root / "requirements" / "peers.txt")
+    python = peer_python or make_environment(ROOT / ".peers", ROOT / "requirements" / "peers.txt")
     modes = list(PEER_MODES) if compiled else ["eager", "tensor"]
     with PeerProcess(python, PEER_PROGRAM, str(threads)) as peer:
         peer_versions = peer.ask("versions")

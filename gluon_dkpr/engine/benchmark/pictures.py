@@ -22,27 +22,31 @@ _BOX_MM = 2400.0
 _BOX_PX = 500.0
 
 
-def write_pictures(path: Path, count: int, size: int, seed: int) -> None:
-    """Write a data set with the split ``train``: textures with the labels of random people.
+def write_pictures(path: Path, count: int, size: int, seed: int, test: int = 0) -> None:
+    """Write a data set: textures with the labels of random people.
 
     Args:
         path: NAME of the data set.
-        count: number of samples.
+        count: number of samples of the split ``train``.
         size: height and width, px.
         seed: 0 or more.
+        test: number of samples of the split ``test``; without any there is no such split.
     """
     skeleton, image = human36m(), ImageFormat(size, size, 3, "jpeg")
     layout, random = human_layout(skeleton), np.random.RandomState(seed)
-    angles = random.normal(0.0, 0.3, (count, skeleton.num_parameters))
+    angles = random.normal(0.0, 0.3, (count + test, skeleton.num_parameters))
     motion = np.where(skeleton.is_angle(), np.clip(angles, *skeleton.bounds()), 0.0)
     joints = forward_kinematics(skeleton, motion)
 
-    def samples() -> Iterator[Tuple[bytes, Array]]:
-        for frame in range(count):
+    def samples(frames: range) -> Iterator[Tuple[bytes, Array]]:
+        for frame in frames:
             label = _label(layout, joints[frame], motion[frame], size, frame)
             yield image.encode(_texture(random, size)), label
 
-    write_record(path, skeleton, layout, image, {"train": samples()}, {})
+    splits = {"train": samples(range(count))}
+    if test:
+        splits["test"] = samples(range(count, count + test))
+    write_record(path, skeleton, layout, image, splits, {})
 
 
 def _texture(random: np.random.RandomState, size: int) -> Array:

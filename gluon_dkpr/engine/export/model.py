@@ -24,7 +24,8 @@ class ExportedModel(ImagePredictor):
     """
 
     def __init__(self, signature: Signature, ctx: mx.Context):
-        super().__init__(signature.skeleton, signature.method, signature.image_shape, ctx)
+        shape, margin = signature.image_shape, signature.margin
+        super().__init__(signature.skeleton, signature.method, shape, ctx, margin)
         self.signature = signature
 
     def __call__(self, images: Tensor) -> Pose:
@@ -77,14 +78,23 @@ class MXNetModel(ExportedModel):
         signature: what it takes and gives.
         contents: bytes of the files, by what they hold.
         ctx: device.
+        fuse: join convolutions with what follows them, by oneDNN on a CPU.
 
     Raises:
         ExportError: if graph, parameters and signature do not fit together.
     """
 
-    def __init__(self, signature: Signature, contents: Mapping[str, bytes], ctx: mx.Context):
+    def __init__(
+        self,
+        signature: Signature,
+        contents: Mapping[str, bytes],
+        ctx: mx.Context,
+        fuse: bool = False,
+    ):
         super().__init__(signature, ctx)
         symbol, arrays = _parse(signature, contents["symbol"], contents["parameters"])
+        if fuse and ctx.device_type == "cpu" and mx.runtime.Features().is_enabled("MKLDNN"):
+            symbol = symbol.get_backend_symbol("MKLDNN")
         data = mx.sym.var(INPUT_NAME, dtype=signature.input_dtype)
         self._block = mx.gluon.SymbolBlock(symbol, data)
         for name, parameter in self._block.collect_params().items():

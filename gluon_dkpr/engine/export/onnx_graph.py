@@ -2,12 +2,12 @@
 
 MXNet's own converter translates node by node. It labels its output with the newest opset that the
 onnx package knows but writes operators of opset 13, so it is called with that one; what it cannot
-translate, or wrongly, is prepared here or in ``onnx_ops``.
+translate of our graphs is prepared here or in ``onnx_ops``. What it translates wrongly is found out
+when the export is compared with its network.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import json
 import logging
@@ -68,7 +68,7 @@ def to_onnx(
     onnx, onnx_ops = import_onnx()
     given = {name: array.shape for name, array in arrays.items()}
     shapes = [_node_shapes(symbol, {INPUT_NAME: (b, *input_shape), **given}) for b in _BATCHES]
-    prepared = _prepare(symbol, _join(*shapes), onnx_ops.NEED_SHAPES)
+    prepared = _prepare(symbol, _join(*shapes), onnx_ops)
     kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(input_dtype))
     converter = onnx_ops.MXNetGraph()
     try:
@@ -84,16 +84,7 @@ def to_onnx(
             )
     except (AttributeError, NotImplementedError, AssertionError, KeyError) as error:
         raise ExportError(f"MXNet's converter to ONNX fails: {error}") from None
-    # The converter lists parameters as inputs, too: a runtime could not fold them.
-    inputs = [value for value in graph.input if value.name == INPUT_NAME]
-    del graph.input[:]
-    graph.input.extend(inputs)
-    outputs = {value.name: value for value in graph.output}
-    if list(outputs) != list(names):
-        raise ExportError(f"the ONNX graph gives {list(outputs)}, expected {list(names)}")
-    for name, value in outputs.items():
-        shape = [BATCH_AXIS, *shapes[0][name][0][1:]]
-        value.CopyFrom(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+    _set_ends(graph, onnx, {name: shapes[0][name][0][1:] for name in names})
     model = onnx.helper.make_model(
         graph,
         producer_name="gluon_dkpr",
@@ -102,6 +93,21 @@ def to_onnx(
     )
     onnx.checker.check_model(model)
     return model.SerializeToString(deterministic=True)
+
+
+def _set_ends(graph, onnx, outputs: Mapping[str, tuple]) -> None:
+    """Give a graph of ONNX its one input and its outputs, whose shapes have no batch here."""
+    # The converter lists parameters as inputs, too: a runtime could not fold them.
+    inputs = [value for value in graph.input if value.name == INPUT_NAME]
+    del graph.input[:]
+    graph.input.extend(inputs)
+    found = [value.name for value in graph.output]
+    if found != list(outputs):
+        raise ExportError(f"the ONNX graph gives {found}, expected {list(outputs)}")
+    for value in graph.output:
+        shape = [BATCH_AXIS, *outputs[value.name]]
+        info = onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, shape)
+        value.CopyFrom(info)
 
 
 def _node_shapes(symbol: mx.sym.Symbol, given: Mapping) -> Dict[str, List[tuple]]:
@@ -122,7 +128,7 @@ def _join(first: dict, second: dict) -> Dict[str, List[list]]:
     }
 
 
-def _prepare(symbol: mx.sym.Symbol, shapes: dict, need_shapes: Sequence[str]) -> mx.sym.Symbol:
+def _prepare(symbol: mx.sym.Symbol, shapes: dict, onnx_ops) -> mx.sym.Symbol:
     """Return the graph with plain target shapes, and shapes as attributes where they are needed."""
     graph = json.loads(symbol.tojson())
     nodes = graph["nodes"]
@@ -136,12 +142,8 @@ def _prepare(symbol: mx.sym.Symbol, shapes: dict, need_shapes: Sequence[str]) ->
             if target.count(-1) > 1:
                 raise ExportError(f"{node['name']}: two axes of {target} depend on the batch")
             attributes["shape"] = str(tuple(target))
-            attributes.pop("reverse", None)
-        elif attributes.pop("exclude", "False") == "True":
-            named = np.atleast_1d(ast.literal_eval(attributes["axis"])) % len(inputs[0])
-            attributes["axis"] = str(tuple(set(range(len(inputs[0]))) - set(named.tolist())))
-        elif node["op"] in need_shapes:
-            attributes["__shapes__"] = json.dumps([*inputs, target])
+        elif node["op"] in onnx_ops.NEED_SHAPES:
+            attributes[onnx_ops.SHAPES] = json.dumps([*inputs, target])
     return mx.sym.load_json(json.dumps(graph))
 
 

@@ -15,7 +15,7 @@ from gluon_dkpr import __version__
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import to_network_input
 from gluon_dkpr.engine.export.files import ExportFiles
-from gluon_dkpr.engine.export.int8 import Calibration, measure_loss, quantize
+from gluon_dkpr.engine.export.int8 import Calibration, QuantizedGraph, measure_loss, quantize
 from gluon_dkpr.engine.export.model import ExportedModel
 from gluon_dkpr.engine.export.onnx_graph import import_onnx, to_onnx
 from gluon_dkpr.engine.export.onnx_model import import_onnxruntime
@@ -97,35 +97,17 @@ def export_model(
         *(format, preprocess, *input_statistics(net, image_shape[2]), margin),
         quantization={} if format == "int8" else None,
     )
-    graph = trace_network(net, image_shape[2], preprocess)
-    arrays = _parameter_values(net, graph)
-    quantized = None
-    if calibration is not None:
-        quantized = quantize(graph, arrays, net, signature, calibration)
-        graph, arrays = quantized.symbol, quantized.arrays
-    paths = files.graph(format)
-    files.folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        # Left in the opposite order, so the signature is renamed last.
-        signature_file = stack.enter_context(atomic_path(files.signature))
-        temporary = {key: stack.enter_context(atomic_path(p)) for key, p in paths.items()}
-        contents = _write_graph(signature, graph, arrays, temporary, paths)
-        stamps = {key: FileStamp.of(data) for key, data in contents.items()}
-        signature = dataclasses.replace(signature, files=stamps)
-        with _naming(next(reversed(paths.values()))):
-            model = MODELS[format](signature, contents, probe.ctx)
-        difference = None
-        if quantized is None:
-            difference = probe.difference(model, next(iter(paths.values())))
+    made = _make_graph(net, signature, calibration)
+    with _staged(files, format) as temporary:
+        model = _write_graph(signature, made, files, temporary, probe.ctx)
+        signature, difference = model.signature, None
+        if made.quantized is None:
+            difference = probe.difference(model, files)
         else:
-            loss = measure_loss(net, model, quantized, calibration)
+            loss = measure_loss(net, model, made.quantized, calibration)
             signature = dataclasses.replace(signature, quantization=loss)
-        text = json.dumps(signature.to_dict(), indent=1, allow_nan=False)
-        signature_file.write_text(text + "\n", encoding="utf-8")
-        # From here to the last rename nothing opens: never an old signature beside new files.
-        with contextlib.suppress(FileNotFoundError):
-            files.signature.unlink()
-    return Written({**paths, "signature": files.signature}, signature, difference)
+        _write_signature(signature, temporary["signature"])
+    return Written({**files.graph(format), "signature": files.signature}, signature, difference)
 
 
 def _check_arguments(files: ExportFiles, kind: str, calibration: Optional[Calibration]) -> None:
@@ -154,21 +136,63 @@ def _versions(kind: str) -> dict:
     return versions
 
 
-def _write_graph(signature: Signature, graph, arrays, temporary, paths) -> Dict[str, bytes]:
-    """Write the graph's files under their temporary names; return what they hold."""
+class _Made(NamedTuple):
+    """A graph, its parameters by name, and what quantising it has found."""
+
+    graph: mx.sym.Symbol
+    arrays: Dict[str, Tensor]
+    quantized: Optional[QuantizedGraph] = None
+
+
+def _make_graph(net: PoseNet, signature: Signature, calibration: Optional[Calibration]) -> _Made:
+    graph = trace_network(net, signature.image_shape[2], signature.preprocess)
+    arrays = _parameter_values(net, graph)
+    if calibration is None:
+        return _Made(graph, arrays)
+    quantized = quantize(graph, arrays, net, signature, calibration)
+    return _Made(quantized.symbol, quantized.arrays, quantized)
+
+
+@contextlib.contextmanager
+def _staged(files: ExportFiles, kind: str):
+    """Yield temporary paths by what they hold; they get their names when all went well."""
+    files.folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        # Left in the opposite order, so the signature is renamed last.
+        paths = {"signature": files.signature, **files.graph(kind)}
+        yield {key: stack.enter_context(atomic_path(path)) for key, path in paths.items()}
+        # From here to the last rename nothing opens: never an old signature beside new files.
+        with contextlib.suppress(FileNotFoundError):
+            files.signature.unlink()
+
+
+def _write_graph(
+    signature: Signature, made: _Made, files: ExportFiles, temporary: dict, ctx: mx.Context
+) -> ExportedModel:
+    """Write the graph's files under their temporary names; return what is read back from them."""
+    paths = files.graph(signature.format)
     if signature.format == "onnx":
         names = OUTPUT_NAMES[: len(signature.output_shapes)]
-        model = to_onnx(graph, arrays, signature.input_shape, signature.input_dtype, names)
+        shape, dtype = signature.input_shape, signature.input_dtype
+        model = to_onnx(made.graph, made.arrays, shape, dtype, names)
         temporary["model"].write_bytes(model)
     else:
-        values = arrays if signature.format == "int8" else None
-        text = graph_json(graph, (1, *signature.input_shape), values)
+        values = made.arrays if signature.format == "int8" else None
+        text = graph_json(made.graph, (1, *signature.input_shape), values)
         temporary["symbol"].write_text(text, encoding="utf-8")
-        auxiliary = set(graph.list_auxiliary_states())
-        prefixed = {f"{'aux' if n in auxiliary else 'arg'}:{n}": a for n, a in arrays.items()}
+        auxiliary = set(made.graph.list_auxiliary_states())
+        prefixed = {f"{'aux' if n in auxiliary else 'arg'}:{n}": a for n, a in made.arrays.items()}
         with _naming(paths["parameters"]):
             mx.nd.save(str(temporary["parameters"]), prefixed)
-    return {key: file.read_bytes() for key, file in temporary.items()}
+    contents = {key: temporary[key].read_bytes() for key in paths}
+    stamps = {key: FileStamp.of(data) for key, data in contents.items()}
+    with _naming(next(reversed(paths.values()))):
+        return MODELS[signature.format](dataclasses.replace(signature, files=stamps), contents, ctx)
+
+
+def _write_signature(signature: Signature, path: Path) -> None:
+    text = json.dumps(signature.to_dict(), indent=1, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -212,12 +236,13 @@ class _Probe:
             ) from None
         self._expected = Pose(*(None if a is None else a.asnumpy() for a in pose))
 
-    def difference(self, model: ExportedModel, path: Path) -> float:
+    def difference(self, model: ExportedModel, files: ExportFiles) -> float:
         """Return how far an export is from the network.
 
         Raises:
-            ExportError: if that is more than ``TOLERANCE``; names ``path``.
+            ExportError: if that is more than ``TOLERANCE``; names the graph's file.
         """
+        path = next(iter(files.graph(model.signature.format).values()))
         largest = 0.0
         for count in _BATCHES:
             images = self._images[:count]

@@ -26,6 +26,7 @@ train: setup  ## train the default preset; ARGS="--help" lists the options
 
 docs: setup  ## build the documentation; docs/_build/html/index.html is its first page
 	@sh tools/bootstrap.sh docs
+	@sh tools/bootstrap.sh web || echo "make: the page in the browser gets no networks" >&2
 	@$(RUN) -m sphinx -W --keep-going -q -j auto -d docs/_build/doctrees docs docs/_build/html $(ARGS)
 	@echo docs/_build/html/index.html
 
@@ -33,6 +34,9 @@ test: lint  ## lint, then run the tests that are fast
 	@sh tools/bootstrap.sh people || echo "make: the tests of rendered people are left out" >&2
 	@sh tools/bootstrap.sh docs || echo "make: the tests of the built pages are left out" >&2
 	@sh tools/bootstrap.sh onnx || echo "make: the tests of ONNX exports are left out" >&2
+	@sh tools/bootstrap.sh web && sh tools/bootstrap.sh browser || echo "make: the tests of the page in the browser are left out" >&2
+	@sh tools/bootstrap.sh serve || echo "make: the tests of the service are left out" >&2
+	@sh tools/bootstrap.sh cpp || echo "make: the tests of the C++ program are left out" >&2
 	@$(RUN) -m pytest $(ARGS)
 
 test-slow: setup  ## run the tests that are slow

@@ -90,6 +90,9 @@ H36M_REQUIRES = [
 # Exports as ONNX. MXNet's converter imports onnx.mapping, which onnx is giving up.
 ONNX_REQUIRES = ["onnx>=1.13,<1.17", "onnxruntime>=1.15,<1.20"]
 
+# tools/serve.py. It reaches into uvicorn's protocol, which is not promised to stay as it is.
+SERVE_REQUIRES = ["starlette>=0.40,<1", "uvicorn>=0.30,<0.35", "prometheus-client>=0.17,<1"]
+
 # Has no wheel; unless it is built as requirements/horovod.txt says, it knows nothing of MXNet.
 HOROVOD_REQUIRES = ["horovod==0.28.1"]
 
@@ -115,6 +118,7 @@ if __name__ == "__main__":
             "mocap": MOCAP_REQUIRES,
             "h36m": H36M_REQUIRES,
             "onnx": ONNX_REQUIRES,
+            "serve": SERVE_REQUIRES,
             "test": TEST_REQUIRES,
         },
         classifiers=[

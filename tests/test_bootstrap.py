@@ -221,15 +221,16 @@ def test_people_are_added_once(machine):
     assert machine.count("-m venv") == 1
 
 
-def test_onnx_is_added_once(machine):
+@pytest.mark.parametrize("what", ["onnx", "cpp", "serve"])
+def test_what_some_tools_need_is_added_once(what, machine):
     machine.add_python("python3.10")
     machine.setup("people")
-    assert machine.count("onnx.txt") == 0
-    done = machine.setup("onnx")
+    assert machine.count(f"{what}.txt") == 0
+    done = machine.setup(what)
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
-    assert machine.count("--no-deps --only-binary :all: -r requirements/onnx.txt") == 1
-    assert machine.setup("onnx").stderr == machine.setup("people").stderr == ""
-    assert (machine.count("onnx.txt"), machine.count("people.txt")) == (1, 1)
+    assert machine.count(f"--no-deps --only-binary :all: -r requirements/{what}.txt") == 1
+    assert machine.setup(what).stderr == machine.setup("people").stderr == ""
+    assert (machine.count(f"{what}.txt"), machine.count("people.txt")) == (1, 1)
 
 
 def test_people_that_cannot_be_had_leave_the_rest(machine):

@@ -34,6 +34,7 @@ ALLOWED = {
     "nn": NETWORKS,
     "model_zoo": NETWORKS | {"nn"},
     "engine": NETWORKS | {"nn", "data", "model_zoo", "metrics", "viz", "fit", "config", "presets"},
+    "service": SHAPES | {"engine"},
 }
 # Modules that run in the virtual environment of another library, and what they find there.
 PEER_MODULES = sorted(PACKAGE.glob("engine/benchmark/peer_*.py"))
@@ -152,6 +153,13 @@ def test_tools_import_the_package_only_from_outside():
     for path in TOOLS.glob("*.py"):
         names = imported(ast.parse(path.read_text(encoding="utf-8")), path)
         assert not {name.split(".")[0] for name in names} & tools, path.name
+
+
+def test_the_service_alone_needs_its_extra():
+    for name, names in MODULES.items():
+        if room(name) != "service":
+            roots = {other.split(".")[0] for other in names}
+            assert not roots & {"starlette", "uvicorn", "prometheus_client", "h11"}, name
 
 
 def test_peers_stay_among_themselves():

@@ -18,12 +18,14 @@ from packaging.utils import canonicalize_name
 import gluon_dkpr
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("base", "cpu", "cu112", "h36m", "test", "people", "docs", "onnx")
+LOCKS = ("base", "cpu", "cu112", "h36m", "test", "people", "docs", "onnx", "cpp", "serve")
 
 # What GluonCV asks for and the pins leave out on purpose; requirements/base.txt says why.
 LEFT_OUT = {"opencv-python", "pandas", "autocfg", "yacs"}
 # The same of onnxruntime, where it is installed; requirements/onnx.txt says why.
 LEFT_OUT_OF_ONNX = {"coloredlogs", "flatbuffers", "sympy"}
+# And of headers that come as a package of Python; requirements/cpp.txt says why.
+LEFT_OUT_OF_CPP = {"importlib-resources"}
 
 
 def load_setup():
@@ -76,6 +78,7 @@ def test_what_must_stay_out_is_out():
         # The videos are read by what is there anyway.
         ("H36M_REQUIRES", ["h36m", "base"]),
         ("ONNX_REQUIRES", ["onnx"]),
+        ("SERVE_REQUIRES", ["serve"]),
     ],
 )
 def test_pins_are_within_what_setup_asks_for(requires, locks):
@@ -122,7 +125,7 @@ def test_venv_has_the_pinned_versions():
     for name, pin in pins("base", "h36m", "test", build).items():
         if pin.marker is None or pin.marker.evaluate():
             assert metadata.version(name) == version(pin), name
-    for name, pin in pins("people", "docs", "onnx").items():
+    for name, pin in pins("people", "docs", "onnx", "cpp", "serve").items():
         if name in installed_names() and (pin.marker is None or pin.marker.evaluate()):
             assert metadata.version(name) == version(pin), name
 
@@ -142,6 +145,7 @@ def test_pins_are_complete():
             if needed and canonicalize_name(wanted.name) not in installed:
                 missing.add(canonicalize_name(wanted.name))
     expected = LEFT_OUT | (LEFT_OUT_OF_ONNX if "onnxruntime" in installed else set())
+    expected |= LEFT_OUT_OF_CPP - installed if "nlohmann-json" in installed else set()
     assert missing - {"wheel"} == expected  # the CUDA wheels ask for wheel, to no end
 
 

@@ -5,6 +5,10 @@
 #   tools/bootstrap.sh people   the same, and then the data of requirements/people.txt, once
 #   tools/bootstrap.sh docs     the same, and then what builds the documentation, once
 #   tools/bootstrap.sh onnx     the same, and then onnx and onnxruntime, once
+#   tools/bootstrap.sh serve    the same, and then what tools/serve.py needs, once
+#   tools/bootstrap.sh cpp      the same, and then the headers that docs/cpp wants, once
+#   tools/bootstrap.sh web      the same, and then what runs networks in a browser, once
+#   tools/bootstrap.sh browser  the same, and then what drives a browser in tests, once
 #   tools/bootstrap.sh find     print the Python that would be used and its version
 #
 # PYTHON=/path/to/python3.10    use this Python
@@ -15,7 +19,7 @@ case "$0" in */*) cd "${0%/*}/.." ;; *) cd .. ;; esac
 ROOT=$(pwd)
 STAMP=.venv/complete  # written last: without it, .venv is made anew
 CHECKED=.venv/checked  # MXNet was imported once
-# .venv/people, .venv/docs and .venv/onnx hold the sum of the pins of that file, once installed.
+# .venv/people, .venv/docs and so on hold the sum of the pins of that file, once installed.
 LOG=.venv/install.log
 
 say() { echo "setup: $*" >&2; }
@@ -168,8 +172,15 @@ install_more() {
         people) say "installing the data for rendered people, 170 MB" ;;
         docs) say "installing what builds the documentation, 20 MB" ;;
         onnx) say "installing onnx and onnxruntime, 19 MB" ;;
+        serve) say "installing what tools/serve.py needs, 0.5 MB" ;;
+        cpp) say "installing headers for C++, 0.2 MB" ;;
+        web) say "fetching onnxruntime-web, 24 MB" ;;
+        browser) say "installing playwright, 39 MB" ;;
     esac
-    pip_install --only-binary :all: -r "requirements/$1.txt"
+    case "$1" in
+        web) logged .venv/bin/python docs/demo/fetch.py .venv/onnxruntime-web ;;
+        *) pip_install --only-binary :all: -r "requirements/$1.txt" ;;
+    esac
     cksum <"requirements/$1.txt" >".venv/$1.new"
     mv ".venv/$1.new" ".venv/$1"
 }
@@ -185,7 +196,7 @@ if ! is_complete; then
 fi
 [ -f "$CHECKED" ] || check
 case "${1:-}" in
-    people | docs | onnx)
+    people | docs | onnx | serve | cpp | web | browser)
         if ! has "$1"; then
             take_lock
             has "$1" || install_more "$1"

@@ -11,6 +11,8 @@ from gluon_dkpr.engine.prediction import PredictionError
 from gluon_dkpr.engine.prediction.boxes import Box, parse_box
 from gluon_dkpr.service.limits import Limits, RequestError
 
+# A side that is lost in the rounding of its place would leave a crop without any size.
+MIN_BOX_PX = 1.0
 _BOX = "expected box=x,y,width,height in px of the picture"
 
 
@@ -65,7 +67,13 @@ def read_box(request: Request) -> Optional[Box]:
         raise RequestError(422, f"parameter {unknown[0][:40]!r} is not known, {_BOX}")
     if len(pairs) > 1:
         raise RequestError(422, f"{len(pairs)} boxes, expected one: a request for each")
+    if not pairs:
+        return None
     try:
-        return parse_box(pairs[0][1]) if pairs else None
+        box = parse_box(pairs[0][1])
     except PredictionError as error:
         raise RequestError(422, str(error)) from None
+    if min(box[2:]) < MIN_BOX_PX:
+        size = f"{box[2]:g} x {box[3]:g} px"
+        raise RequestError(422, f"box of {size}, expected {MIN_BOX_PX:g} px or more each way")
+    return box

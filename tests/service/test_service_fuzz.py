@@ -133,6 +133,7 @@ shared = settings(suppress_health_check=list(HealthCheck), deadline=None)
 @given(uploads, boxes, st.sampled_from(["image/png", "text/html", "multipart/form-data", ""]))
 @example(GOOD["grey.png"], "?box=0,0,5e-324,5e-324", "image/png")
 @example(GOOD["grey.png"], "?box=50,30,1e-300,1e6", "image/png")
+@example(GOOD["grey.png"], "?box=50,30,1e-30,1e-30", "image/png")
 def test_whatever_is_sent_the_answer_is_clean(service, body, query, kind):
     check(service, body, query, kind)
 

@@ -14,8 +14,11 @@ import yaml
 
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.files import atomic_write
+from gluon_dkpr.skeleton.io import BAD_YAML, PlainLoader
 
 MAX_BYTES = 1 << 20
+# Beyond is no rate, weight or time. Also false for NaN.
+MAX_NUMBER = 1e30
 
 
 class ConfigError(DkprError, ValueError):
@@ -24,7 +27,7 @@ class ConfigError(DkprError, ValueError):
 
 def _require(condition: bool, what: str, found, expected: str) -> None:
     if not condition:
-        raise ConfigError(f"{what} is {found!r}, expected {expected}")
+        raise ConfigError(f"{what} is {found!r:.80}, expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -223,14 +226,14 @@ def load_config(path: Union[str, os.PathLike]) -> Config:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"larger than {MAX_BYTES} bytes, no configuration")
-        return from_dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return from_dict(yaml.load(path.read_text(encoding="utf-8"), Loader=PlainLoader))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not a text file in UTF-8") from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except BAD_YAML as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
@@ -245,7 +248,7 @@ def _build(kind, tree, where: str):
         if key not in types:
             close = difflib.get_close_matches(str(key), types, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ConfigError(f"unknown key {name!r}, expected one of {list(types)}{hint}")
+            raise ConfigError(f"unknown key {name!r:.60}, expected one of {list(types)}{hint}")
         expected = types[key]
         if dataclasses.is_dataclass(expected):
             values[key] = _build(expected, value, name)
@@ -263,4 +266,6 @@ def _typed(value, expected: type, name: str):
     accepted = (int, float) if expected is float else expected
     if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
         raise ConfigError(f"{name} is {value!r:.60}, expected {expected.__name__}")
+    if expected is float and not abs(value) <= MAX_NUMBER:
+        raise ConfigError(f"{name} is {value!r:.60}, expected a finite number")
     return expected(value)

@@ -7,7 +7,7 @@ from gluon_dkpr.config import Config, save_config
 from gluon_dkpr.data import ImageFormat, write_record
 from gluon_dkpr.data.human import human_layout
 from gluon_dkpr.engine.checkpoint import save_best
-from gluon_dkpr.engine.evaluate import ImagePredictor
+from gluon_dkpr.engine.predictor import ImagePredictor
 from gluon_dkpr.geometry import forward_kinematics, pose_statistics
 from gluon_dkpr.model_zoo import Pose, get_model
 from gluon_dkpr.skeleton import human36m, save_skeleton

@@ -12,6 +12,8 @@ from gluon_dkpr.data.recordio import Buffer, RecordError
 from gluon_dkpr.types import Array
 
 JPEG_QUALITY = 95
+# Memory for images is made by what a data set claims of their size.
+MAX_SIDE_PX = 4096
 # One bit a pixel: an eighth of the pixels to unpack, so it decodes twice as fast as 8-bit PNG.
 _BINARY_PNG = [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 6]
 _CODECS = {
@@ -46,6 +48,11 @@ class ImageFormat:
         if not all(type(size) is int and size > 0 for size in (self.height, self.width)):
             raise RecordError(
                 f"image size is {self.height!r} x {self.width!r}, expected px above 0"
+            )
+        if max(self.height, self.width) > MAX_SIDE_PX:
+            raise RecordError(
+                f"image size is {self.height:.6g} x {self.width:.6g}, expected at most "
+                f"{MAX_SIDE_PX} px each way"
             )
         allowed = (1,) if self.encoding == "png-binary" else (1, 3)
         if type(self.channels) is not int or self.channels not in allowed:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -102,12 +100,13 @@ def _read_numpy(path: Path, skeleton: Skeleton) -> JointFile:
                 names = content.files
                 known = [name for name in ARRAY_NAMES if name in names]
                 if not known and len(names) != 1:
-                    raise JointFileError(f"{path}: arrays {names}, expected one of {ARRAY_NAMES}")
+                    raise JointFileError(f"{path}: arrays {names!s:.120}, expected one of {ARRAY_NAMES}")
                 content = content[(known or names)[0]]
-    except (ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, JointFileError):
-            raise
-        raise JointFileError(f"{path}: no NumPy file of numbers: {error}") from None
+    except (JointFileError, OSError):
+        raise
+    except Exception as error:  # what NumPy, tokenize and zipfile raise has no common class
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise JointFileError(f"{path}: no NumPy file of numbers: {reason:.120}") from None
     if not isinstance(content, np.ndarray) or content.dtype.kind not in "fiu":
         raise JointFileError(f"{path}: not an array of real numbers")
     joints = content.astype(np.float64)

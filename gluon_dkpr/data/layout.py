@@ -12,6 +12,9 @@ from gluon_dkpr.data.recordio import RecordError
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
 
+# Many times what a pose needs: memory for labels is made by what a file claims of their length.
+MAX_LENGTH = 1 << 16
+
 
 @dataclass(frozen=True)
 class LabelField:
@@ -38,7 +41,7 @@ class LabelField:
         shape = tuple(self.shape)
         if not all(type(size) is int and size > 0 for size in shape):
             raise RecordError(
-                f"label field '{self.name}': shape is {shape}, expected sizes above 0"
+                f"label field '{self.name}': shape is {shape!s:.80}, expected sizes above 0"
             )
         object.__setattr__(self, "shape", shape)
 
@@ -61,8 +64,10 @@ class LabelLayout:
     def __post_init__(self):
         object.__setattr__(self, "fields", tuple(self.fields))
         names = self.names
+        if self.length > MAX_LENGTH:
+            raise RecordError(f"labels of {self.length:.3g} numbers, expected at most {MAX_LENGTH}")
         if not names or len(set(names)) < len(names):
-            raise RecordError(f"label fields are {list(names)}, expected different names")
+            raise RecordError(f"label fields are {list(names)!s:.80}, expected different names")
 
     @property
     def names(self) -> Tuple[str, ...]:
@@ -130,11 +135,11 @@ class LabelLayout:
         }
         shapes = {field.name: field.shape for field in self.fields}
         if "joints" not in shapes:
-            raise RecordError(f"label fields are {list(self.names)}, expected 'joints' among them")
+            raise RecordError(f"label fields are {list(self.names)!s:.80}, expected 'joints' among them")
         for name, shape in expected.items():
             if shapes.get(name, shape) != shape:
                 raise RecordError(
-                    f"label field '{name}' has shape {shapes[name]}, "
+                    f"label field '{name}' has shape {shapes[name]!s:.80}, "
                     f"expected {shape} for skeleton '{skeleton.name}'"
                 )
 

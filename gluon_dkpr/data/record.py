@@ -24,6 +24,8 @@ from gluon_dkpr.types import Array
 
 SCHEMA = "gluon_dkpr/record/1"
 SUFFIXES = (".rec", ".idx", ".json")
+# Sums of offsets stay within int64.
+MAX_REC_BYTES = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -53,15 +55,17 @@ class RecordInfo:
 
     def __post_init__(self):
         self.layout.check_skeleton(self.skeleton)
+        if not 0 <= self.rec_bytes <= MAX_REC_BYTES:
+            raise RecordError(f"a .rec of {self.rec_bytes:.3g} bytes, expected 0 to 2**62")
         expected = 0
         for name, (first, count) in self.splits.items():
             if first != expected or count < 0:
                 raise RecordError(
-                    f"split '{name}' is {[first, count]}, expected to begin at {expected}"
+                    f"split '{name:.40}' is {[first, count]!s:.80}, expected to begin at {expected}"
                 )
             expected += count
         if not expected:
-            raise RecordError(f"splits are {dict(self.splits)}, expected one sample or more")
+            raise RecordError(f"splits are {dict(self.splits)!s:.80}, expected one sample or more")
 
     @property
     def count(self) -> int:
@@ -106,7 +110,7 @@ class RecordInfo:
         splits = _entry(tree, "splits", dict)
         for name, run in splits.items():
             if not (isinstance(run, list) and [type(n) for n in run] == [int, int]):
-                raise RecordError(f"split '{name}' is {run!r:.80}, expected [first key, count]")
+                raise RecordError(f"split '{name:.40}' is {run!r:.80}, expected [first key, count]")
         info = cls(
             skeleton=skeleton_from_dict(tree.get("skeleton")),
             layout=LabelLayout(tuple(fields)),

@@ -72,7 +72,7 @@ class RecordFile:
         """
         begin, end = int(self._edges[key]), int(self._edges[key + 1])
         try:
-            return self._parse(os.pread(self._file.fileno(), end - begin, begin), key)
+            return self._parse(self._read(begin, end), key)
         except OSError as error:
             raise DamagedRecordError(self.path, key, _unreadable(error)) from None
 
@@ -85,9 +85,7 @@ class RecordFile:
         for first, count in self._runs(keys):
             begin = int(self._edges[first])
             try:
-                block = memoryview(
-                    os.pread(self._file.fileno(), self.bytes_of(first, count), begin)
-                )
+                block = memoryview(self._read(begin, int(self._edges[first + count])))
             except OSError:
                 block = None  # one bad sector: the others of the block can be read
             for key in range(first, first + count):
@@ -99,6 +97,13 @@ class RecordFile:
                         yield key, self._parse(block[low:high], key)
                 except DamagedRecordError as error:
                     yield key, error
+
+    def _read(self, begin: int, end: int) -> bytes:
+        """Return the bytes of a range; of one beyond the file's end, those that there are."""
+        count = end - begin
+        if count > BLOCK_BYTES:  # an index may claim more than memory holds
+            count = max(0, min(count, self.size - begin))
+        return os.pread(self._file.fileno(), count, begin)
 
     def _parse(self, blob: Buffer, key: int) -> Record:
         try:

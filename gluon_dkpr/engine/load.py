@@ -11,8 +11,8 @@ from gluon_dkpr.config import Config, load_config
 from gluon_dkpr.data import RecordDataset, read_info
 from gluon_dkpr.engine.checkpoint import checkpoint_of, load_run
 from gluon_dkpr.engine.datasets import open_datasets, record_path
-from gluon_dkpr.engine.evaluate import ImagePredictor, NetworkPredictor
 from gluon_dkpr.engine.export import ExportError, find_export, load_export
+from gluon_dkpr.engine.predictor import ImagePredictor, NetworkPredictor
 from gluon_dkpr.engine.signature_parts import crop_margin
 from gluon_dkpr.presets import get_preset
 from gluon_dkpr.skeleton import planar

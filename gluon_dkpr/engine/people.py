@@ -15,13 +15,12 @@ from gluon_dkpr.data.human import is_root_relative, label_names
 from gluon_dkpr.engine.checkpoint import load_epoch
 from gluon_dkpr.engine.evaluate import (
     BATCH_SIZE,
-    EvaluationError,
-    ImagePredictor,
     check_finite,
     predict_dataset,
     root_relative_joints,
 )
 from gluon_dkpr.engine.load import find_run
+from gluon_dkpr.engine.predictor import EvaluationError, ImagePredictor
 from gluon_dkpr.fit import fit_model
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.metrics import HumanReport, evaluate_people

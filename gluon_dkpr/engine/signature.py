@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping, NamedTuple, Optional, Tuple
@@ -203,7 +204,7 @@ def _image_shape(crop: dict, colours: dict) -> Tuple[int, int, int]:
 
 def _numbers(tree: dict, name: str) -> Tuple[float, ...]:
     values = _entry(tree, name, list)
-    if not all(type(value) is float for value in values):
+    if not all(type(value) is float and math.isfinite(value) for value in values):
         raise ExportError(f"'{name}' is {values!r:.80}, expected numbers")
     return tuple(values)
 

@@ -14,11 +14,12 @@ from gluon_dkpr.engine import run_folder
 from gluon_dkpr.engine.checkpoint import build_network, load_parameters, tidy
 from gluon_dkpr.engine.datasets import open_datasets
 from gluon_dkpr.engine.distributed import Group, open_group
-from gluon_dkpr.engine.evaluate import NetworkPredictor, evaluate
+from gluon_dkpr.engine.evaluate import evaluate
 from gluon_dkpr.engine.event_log import EventLog
 from gluon_dkpr.engine.export import export_model
 from gluon_dkpr.engine.loop import Loop
 from gluon_dkpr.engine.mixed_precision import require_float16
+from gluon_dkpr.engine.predictor import NetworkPredictor
 from gluon_dkpr.engine.saver import Saver
 from gluon_dkpr.engine.signature_parts import crop_margin
 from gluon_dkpr.engine.stop import StopRequest

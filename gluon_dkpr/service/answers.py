@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from gluon_dkpr.engine.evaluate import ImagePredictor
+from gluon_dkpr.engine.predictor import ImagePredictor
 from gluon_dkpr.service.limits import Limits
 from gluon_dkpr.service.work import Found
 from gluon_dkpr.skeleton import skeleton_to_dict

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gluon_dkpr.engine.evaluate import ImagePredictor
+from gluon_dkpr.engine.predictor import ImagePredictor
 from gluon_dkpr.service.answers import USAGE, pose_answer, signature_answer
 from gluon_dkpr.service.batcher import Batcher
 from gluon_dkpr.service.body import read_body, read_box

@@ -9,7 +9,7 @@ from typing import Callable, Optional, Tuple
 
 import uvicorn
 
-from gluon_dkpr.engine.evaluate import ImagePredictor
+from gluon_dkpr.engine.predictor import ImagePredictor
 from gluon_dkpr.service.app import PoseService, make_app
 from gluon_dkpr.service.batcher import Batcher
 from gluon_dkpr.service.limits import Limits, ServiceError

@@ -6,7 +6,6 @@ from typing import List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
-from gluon_dkpr.engine.evaluate import ImagePredictor
 from gluon_dkpr.engine.pictures import (
     PictureFileError,
     PictureKindError,
@@ -16,6 +15,7 @@ from gluon_dkpr.engine.pictures import (
 from gluon_dkpr.engine.prediction import PoseEstimate
 from gluon_dkpr.engine.prediction.boxes import Box
 from gluon_dkpr.engine.prediction.estimate import Seen, estimate_seen, see
+from gluon_dkpr.engine.predictor import ImagePredictor
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.service.guard import check_parts
 from gluon_dkpr.service.limits import Limits, RequestError

@@ -83,7 +83,7 @@ def check_parameters(skeleton) -> None:
     _check_unique(skeleton.position, "position parameter")
     for name in skeleton.position:
         if units.get(name) != "length":
-            raise SkeletonError(f"position parameter '{name}' is not a parameter of unit length")
+            raise SkeletonError(f"position parameter {shown(name)} is not a parameter of unit length")
     for joint in skeleton.joints:
         for rotation in joint.rotations:
             if rotation.parameter is None:

@@ -19,11 +19,11 @@ FORMAT = "gluon_dkpr/skeleton/1"
 # A file larger than this is no skeleton; parsing YAML takes a hundred times its size in memory.
 MAX_BYTES = 4 << 20
 # Numbers and dates that look right and are not make PyYAML raise these beside its own errors.
-_BAD_YAML = (yaml.YAMLError, ValueError, OverflowError, RecursionError)
+BAD_YAML = (yaml.YAMLError, ValueError, OverflowError, RecursionError)
 _AXIS_NAMES = {vector: name for name, vector in AXES.items()}
 
 
-class _Loader(yaml.SafeLoader):
+class PlainLoader(yaml.SafeLoader):
     """Plain data that says one thing: no tags, no key twice, and no aliases.
 
     A handful of aliases can stand for gigabytes, and a tag makes PyYAML raise almost anything.
@@ -81,10 +81,10 @@ def _parse(content: bytes):
     if len(content) > MAX_BYTES:
         raise SkeletonError(f"larger than {MAX_BYTES} bytes, no skeleton file")
     try:
-        return yaml.load(content.decode("utf-8"), Loader=_Loader)
+        return yaml.load(content.decode("utf-8"), Loader=PlainLoader)
     except UnicodeDecodeError:
         raise SkeletonError("not a text file in UTF-8") from None
-    except _BAD_YAML as error:
+    except BAD_YAML as error:
         reason = " ".join(str(error).split())
         raise SkeletonError(f"not valid YAML: {reason}") from None
 

@@ -6,7 +6,7 @@ import people as small
 from PIL import Image
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.engine.evaluate import ImagePredictor
+from gluon_dkpr.engine.predictor import ImagePredictor
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.model_zoo import Pose
 

@@ -17,16 +17,10 @@ from hand_set import (
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import RecordDataset, make_toy_record
-from gluon_dkpr.engine.evaluate import (
-    EvaluationError,
-    ImagePredictor,
-    NetworkPredictor,
-    evaluate,
-    motion_of,
-    predict_dataset,
-)
+from gluon_dkpr.engine.evaluate import evaluate, motion_of, predict_dataset
 from gluon_dkpr.engine.export import ExportError, export_model
 from gluon_dkpr.engine.load import load_predictor
+from gluon_dkpr.engine.predictor import EvaluationError, ImagePredictor, NetworkPredictor
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.metrics import evaluate_poses

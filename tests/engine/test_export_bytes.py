@@ -10,9 +10,9 @@ import pytest
 from hand_set import SHAPE, random_images, random_net
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.engine.evaluate import EvaluationError, NetworkPredictor
 from gluon_dkpr.engine.export import ExportError, export_model, load_export
 from gluon_dkpr.engine.pictures import is_white, to_network_image
+from gluon_dkpr.engine.predictor import EvaluationError, NetworkPredictor
 from gluon_dkpr.model_zoo import get_model
 from gluon_dkpr.skeleton import human36m
 

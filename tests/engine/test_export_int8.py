@@ -11,8 +11,9 @@ from hand_set import SHAPE, assert_one_line, call_tool, random_images, random_ne
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import ImageFormat, RecordDataset, make_toy_record, pose_layout, write_record
-from gluon_dkpr.engine.evaluate import EvaluationError, NetworkPredictor, predict_dataset
+from gluon_dkpr.engine.evaluate import predict_dataset
 from gluon_dkpr.engine.export import Calibration, ExportError, export_model, load_export
+from gluon_dkpr.engine.predictor import EvaluationError, NetworkPredictor
 from gluon_dkpr.model_zoo import get_model
 from gluon_dkpr.skeleton import planar
 

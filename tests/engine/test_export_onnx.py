@@ -18,10 +18,10 @@ from hand_set import (
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import make_toy_record, to_network_input
-from gluon_dkpr.engine.evaluate import NetworkPredictor
 from gluon_dkpr.engine.export import ExportError, export_model, load_export
 from gluon_dkpr.engine.export import write as write_module
 from gluon_dkpr.engine.load import load_predictor
+from gluon_dkpr.engine.predictor import NetworkPredictor
 from gluon_dkpr.model_zoo import get_model
 from gluon_dkpr.nn import METHODS
 from gluon_dkpr.skeleton import human36m

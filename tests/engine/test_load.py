@@ -10,9 +10,9 @@ from hand_set import SHAPE, SUFFIXES, random_images, random_net, save_run
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.engine.checkpoint import save_last
-from gluon_dkpr.engine.evaluate import NetworkPredictor
 from gluon_dkpr.engine.export import ExportError, export_model, load_export
 from gluon_dkpr.engine.load import load_predictor
+from gluon_dkpr.engine.predictor import NetworkPredictor
 from gluon_dkpr.engine.signature import FileStamp, load_signature
 from gluon_dkpr.errors import DkprError
 

@@ -8,7 +8,8 @@ from hand_set import call_tool, random_net, save_run
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import RecordDataset, make_toy_record
-from gluon_dkpr.engine.evaluate import ImagePredictor, evaluate_model_fit
+from gluon_dkpr.engine.evaluate import evaluate_model_fit
+from gluon_dkpr.engine.predictor import ImagePredictor
 from gluon_dkpr.model_zoo import Pose
 
 COUNT = 60

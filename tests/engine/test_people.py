@@ -8,7 +8,7 @@ import pytest
 
 from gluon_dkpr.data import RecordDataset, make_toy_record
 from gluon_dkpr.engine import people
-from gluon_dkpr.engine.evaluate import EvaluationError, evaluate
+from gluon_dkpr.engine.evaluate import evaluate
 from gluon_dkpr.engine.people import (
     compare,
     fit_people,
@@ -18,6 +18,7 @@ from gluon_dkpr.engine.people import (
     row_names,
     shows_people,
 )
+from gluon_dkpr.engine.predictor import EvaluationError
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.skeleton import human36m
 

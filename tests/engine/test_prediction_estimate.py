@@ -7,9 +7,9 @@ from hand_set import SHAPE, constant_net
 from prediction_stubs import BODY, Person, picture
 
 from gluon_dkpr.engine import estimate_poses as from_engine
-from gluon_dkpr.engine.evaluate import NetworkPredictor
 from gluon_dkpr.engine.pictures import PictureFileError
 from gluon_dkpr.engine.prediction import PredictionError, estimate_poses
+from gluon_dkpr.engine.predictor import NetworkPredictor
 from gluon_dkpr.geometry import angles_from_joints, forward_kinematics
 from gluon_dkpr.skeleton import planar
 

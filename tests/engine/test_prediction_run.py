@@ -13,10 +13,10 @@ import pytest
 from hand_set import SHAPE, constant_net
 from prediction_stubs import BODY, Person, names_in, picture, save, save_video
 
-from gluon_dkpr.engine.evaluate import NetworkPredictor
 from gluon_dkpr.engine.pictures import read_picture
 from gluon_dkpr.engine.prediction import Boxes, Options, PredictionError, predict_inputs
 from gluon_dkpr.engine.prediction.sources import find_sources
+from gluon_dkpr.engine.predictor import NetworkPredictor
 from gluon_dkpr.geometry import forward_kinematics, load_bvh
 from gluon_dkpr.skeleton import planar
 from gluon_dkpr.viz import PREDICTED_COLOR

@@ -12,9 +12,10 @@ from hand_set import assert_one_line, call_tool, load_tool, random_net, save_run
 from gluon_dkpr.data import RecordDataset, make_toy_record
 from gluon_dkpr.data.human import ACTIONS
 from gluon_dkpr.engine import report_pictures
-from gluon_dkpr.engine.evaluate import EvaluationError, NetworkPredictor, evaluate
+from gluon_dkpr.engine.evaluate import evaluate
 from gluon_dkpr.engine.paper import ABBREVIATIONS, AVERAGES, TABLE_1
 from gluon_dkpr.engine.people import compare, read_truth
+from gluon_dkpr.engine.predictor import EvaluationError, NetworkPredictor
 from gluon_dkpr.engine.report import (
     WIDTH,
     make_report,

@@ -15,9 +15,9 @@ from PIL import Image
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import make_toy_record
-from gluon_dkpr.engine.evaluate import NetworkPredictor
 from gluon_dkpr.engine.export import Calibration, export_model, load_export
 from gluon_dkpr.engine.pictures import is_white
+from gluon_dkpr.engine.predictor import NetworkPredictor
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.model_zoo import get_model
 from gluon_dkpr.nn import METHODS

@@ -21,7 +21,7 @@ for module in ("starlette", "uvicorn", "prometheus_client"):
 
 from gluon_dkpr.backend import mx  # noqa: E402
 from gluon_dkpr.data import render_planar  # noqa: E402
-from gluon_dkpr.engine.evaluate import ImagePredictor  # noqa: E402
+from gluon_dkpr.engine.predictor import ImagePredictor  # noqa: E402
 from gluon_dkpr.geometry import forward_kinematics  # noqa: E402
 from gluon_dkpr.model_zoo import Pose  # noqa: E402
 from gluon_dkpr.service import Limits  # noqa: E402

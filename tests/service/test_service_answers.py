@@ -6,8 +6,8 @@ from servers import SHAPE, Centroid, encoded, running, toy_picture
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import sample_motion
-from gluon_dkpr.engine.evaluate import NetworkPredictor
 from gluon_dkpr.engine.prediction import estimate_poses
+from gluon_dkpr.engine.predictor import NetworkPredictor
 from gluon_dkpr.geometry import pose_statistics
 from gluon_dkpr.model_zoo import get_model
 from gluon_dkpr.service import Limits

@@ -7,6 +7,7 @@ The names follow no rule that would tell the subaction in every case.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Dict, List
 from xml.parsers import expat
@@ -15,6 +16,7 @@ from gluon_dkpr.data.h36m.names import H36mError, Take, parse_take
 
 # Some hundred times the official file.
 MAX_BYTES = 16 << 20
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 #: For each subject, the subaction of each take.
 Subactions = Dict[str, Dict[Take, int]]
@@ -53,7 +55,7 @@ def _subactions(rows: List[List[str]]) -> Subactions:
     subjects = rows[0][2:] if rows else []
     found: Subactions = {}
     for row in rows[1:]:
-        if len(row) < 3 or not (row[0].isdigit() and row[1].isdigit()):
+        if len(row) < 3 or not all(map(_NUMBER.fullmatch, row[:2])):
             continue
         for subject, name in zip(subjects, row[2:]):
             take = parse_take(name)

@@ -14,9 +14,10 @@ from typing import Dict, List, NamedTuple, Optional
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import BatchLoader, RecordDataset
-from gluon_dkpr.engine.evaluate import ImagePredictor, NetworkPredictor, check_fits, evaluate
+from gluon_dkpr.engine.evaluate import check_fits, evaluate
 from gluon_dkpr.engine.export.model import graph_input
 from gluon_dkpr.engine.graph import INPUT_NAME
+from gluon_dkpr.engine.predictor import ImagePredictor, NetworkPredictor
 from gluon_dkpr.engine.signature import ExportError, Signature
 from gluon_dkpr.model_zoo import PoseNet
 from gluon_dkpr.types import Tensor

@@ -8,8 +8,8 @@ import numpy as np
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import to_network_input
-from gluon_dkpr.engine.evaluate import ImagePredictor
 from gluon_dkpr.engine.graph import INPUT_NAME, parameter_shapes
+from gluon_dkpr.engine.predictor import ImagePredictor
 from gluon_dkpr.engine.signature import ExportError, Signature
 from gluon_dkpr.model_zoo import Pose
 from gluon_dkpr.types import Array, Tensor

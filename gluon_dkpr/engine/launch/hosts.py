@@ -18,6 +18,7 @@ MAX_BYTES = 1 << 20
 MAX_SLOTS = 4096
 # Never an option of ssh, never two words.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
+_SLOTS = re.compile(r"[0-9]{1,4}")
 # A dead machine is noticed after 6 s. Nobody is there to type a password.
 SSH = (
     *("ssh", "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"),
@@ -99,7 +100,7 @@ def _parse(words: Sequence[str], several: bool) -> Host:
         raise LaunchError(f"{name!r:.60} is no host name, expected such as node1 or me@10.0.0.1")
     for word in words[1:]:
         key, _, value = word.partition("=")
-        if key == "slots" and value.isdigit() and 1 <= int(value) <= MAX_SLOTS:
+        if key == "slots" and _SLOTS.fullmatch(value) and 1 <= int(value) <= MAX_SLOTS:
             slots = int(value)
         elif key == "address" and _is_address(value):
             address = value

@@ -32,7 +32,7 @@ def check_box(box: Sequence[float]) -> Box:
     """
     try:
         values = () if isinstance(box, str) else tuple(float(value) for value in box)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         values = ()
     if len(values) != 4 or not all(abs(value) <= MAX_PX for value in values):
         raise PredictionError(f"box is {box!r:.80}, expected x, y, width, height in px")
@@ -199,7 +199,7 @@ def _name(path: Path, where: str, name) -> str:
 def _frame(path: Path, where: str, frame) -> int:
     try:
         number = int(frame)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1
     if number < 0 or isinstance(frame, (bool, float)):
         raise PredictionError(

@@ -8,11 +8,12 @@ from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from gluon_dkpr.engine.evaluate import ImagePredictor, motion_of
+from gluon_dkpr.engine.evaluate import motion_of
 from gluon_dkpr.engine.pictures import to_network_image
 from gluon_dkpr.engine.prediction.boxes import check_box, check_inside, crop_around
 from gluon_dkpr.engine.prediction.errors import PredictionError
 from gluon_dkpr.engine.prediction.placing import place, project
+from gluon_dkpr.engine.predictor import ImagePredictor
 from gluon_dkpr.fit import fit_model
 from gluon_dkpr.geometry import Crop
 from gluon_dkpr.model_zoo import Pose

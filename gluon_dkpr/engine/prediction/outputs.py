@@ -6,12 +6,12 @@ import contextlib
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from gluon_dkpr.engine.evaluate import ImagePredictor
 from gluon_dkpr.engine.prediction.drawing import VIDEO_PX, draw_estimate, mp4_writer, write_png
 from gluon_dkpr.engine.prediction.errors import PredictionError
 from gluon_dkpr.engine.prediction.estimate import PoseEstimate
 from gluon_dkpr.engine.prediction.sources import Source
 from gluon_dkpr.engine.prediction.tables import WRITERS, About
+from gluon_dkpr.engine.predictor import ImagePredictor
 from gluon_dkpr.types import Array
 
 #: What a frame is written by: its number, the picture, and the pose if one was found in it.

@@ -11,7 +11,6 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequenc
 
 from tqdm import tqdm
 
-from gluon_dkpr.engine.evaluate import ImagePredictor
 from gluon_dkpr.engine.pictures import PictureFileError, read_picture
 from gluon_dkpr.engine.prediction.boxes import Boxes
 from gluon_dkpr.engine.prediction.errors import PredictionError
@@ -37,6 +36,7 @@ from gluon_dkpr.engine.prediction.smoothing import radius_of, smooth_poses
 from gluon_dkpr.engine.prediction.sources import Source, find_sources
 from gluon_dkpr.engine.prediction.tables import About
 from gluon_dkpr.engine.prediction.video import VideoReader
+from gluon_dkpr.engine.predictor import ImagePredictor
 from gluon_dkpr.engine.stop import StopRequest
 from gluon_dkpr.types import Array
 

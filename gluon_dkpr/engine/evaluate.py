@@ -26,7 +26,7 @@ def predict_dataset(
     """Return the poses in all images of a data set, in the order of its keys.
 
     Returns:
-        As :meth:`ImagePredictor.predict`, for all N samples.
+        As :meth:`~gluon_dkpr.engine.predictor.ImagePredictor.predict`, for all N samples.
 
     Raises:
         EvaluationError: if the data set shows another object or images of another shape.
@@ -124,7 +124,7 @@ def motion_of(skeleton: Skeleton, pose: Pose) -> Optional[Array]:
 
     Args:
         skeleton: the object.
-        pose: NumPy arrays, as :meth:`ImagePredictor.predict` returns.
+        pose: NumPy arrays, as :meth:`~gluon_dkpr.engine.predictor.ImagePredictor.predict` returns.
 
     Returns:
         ``None`` for joints alone in three dimensions.

@@ -10,7 +10,7 @@ export PYTHON BUILD
 RUN := .venv/bin/python
 SOURCES := $(wildcard gluon_dkpr tools tests symbols docs setup.py)
 
-.PHONY: help setup people train docs test test-slow lint format clean
+.PHONY: help setup people train docs test test-slow fuzz lint format clean
 
 help:  ## print this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,10 @@ test: lint  ## lint, then run the tests that are fast
 test-slow: setup  ## run the tests that are slow
 	@sh tools/bootstrap.sh people || echo "make: the tests of rendered people are left out" >&2
 	@$(RUN) -m pytest -m slow $(ARGS)
+
+fuzz: setup  ## try 100,000 hostile inputs; DKPR_FUZZ_SEED=1 tries others
+	@DKPR_FUZZ=$${DKPR_FUZZ:-3500} $(RUN) -m pytest -q tests/fuzz $(ARGS)
+	@$(RUN) -m tests.fuzz.coverage_guided
 
 lint: setup  ## check style and formatting
 	@$(RUN) -m ruff check --quiet $(SOURCES)

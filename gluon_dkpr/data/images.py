@@ -51,7 +51,7 @@ class ImageFormat:
             )
         if max(self.height, self.width) > MAX_SIDE_PX:
             raise RecordError(
-                f"image size is {self.height:.6g} x {self.width:.6g}, expected at most "
+                f"image size is {self.height!r:.40} x {self.width!r:.40}, expected at most "
                 f"{MAX_SIDE_PX} px each way"
             )
         allowed = (1,) if self.encoding == "png-binary" else (1, 3)

@@ -100,7 +100,9 @@ def _read_numpy(path: Path, skeleton: Skeleton) -> JointFile:
                 names = content.files
                 known = [name for name in ARRAY_NAMES if name in names]
                 if not known and len(names) != 1:
-                    raise JointFileError(f"{path}: arrays {names!s:.120}, expected one of {ARRAY_NAMES}")
+                    raise JointFileError(
+                        f"{path}: arrays {names!s:.120}, expected one of {ARRAY_NAMES}"
+                    )
                 content = content[(known or names)[0]]
     except (JointFileError, OSError):
         raise

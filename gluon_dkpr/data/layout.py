@@ -65,7 +65,7 @@ class LabelLayout:
         object.__setattr__(self, "fields", tuple(self.fields))
         names = self.names
         if self.length > MAX_LENGTH:
-            raise RecordError(f"labels of {self.length:.3g} numbers, expected at most {MAX_LENGTH}")
+            raise RecordError(f"a label of more than {MAX_LENGTH} numbers")
         if not names or len(set(names)) < len(names):
             raise RecordError(f"label fields are {list(names)!s:.80}, expected different names")
 
@@ -135,7 +135,9 @@ class LabelLayout:
         }
         shapes = {field.name: field.shape for field in self.fields}
         if "joints" not in shapes:
-            raise RecordError(f"label fields are {list(self.names)!s:.80}, expected 'joints' among them")
+            raise RecordError(
+                f"label fields are {list(self.names)!s:.80}, expected 'joints' among them"
+            )
         for name, shape in expected.items():
             if shapes.get(name, shape) != shape:
                 raise RecordError(

@@ -56,7 +56,7 @@ class RecordInfo:
     def __post_init__(self):
         self.layout.check_skeleton(self.skeleton)
         if not 0 <= self.rec_bytes <= MAX_REC_BYTES:
-            raise RecordError(f"a .rec of {self.rec_bytes:.3g} bytes, expected 0 to 2**62")
+            raise RecordError(f"a .rec of {self.rec_bytes!r:.40} bytes, expected 0 to 2**62")
         expected = 0
         for name, (first, count) in self.splits.items():
             if first != expected or count < 0:
@@ -124,7 +124,9 @@ class RecordInfo:
         sums["count"] = (_entry(tree, "count", int), info.count)
         for what, (stated, summed) in sums.items():
             if stated != summed:
-                raise RecordError(f"{what} is {stated}, expected {summed} by the entries it sums")
+                raise RecordError(
+                    f"{what} is {stated!r:.40}, expected {summed} by the entries it sums"
+                )
         return info
 
 

@@ -25,6 +25,7 @@ from gluon_dkpr.errors import DkprError
 from gluon_dkpr.files import atomic_path, atomic_write
 from gluon_dkpr.geometry import PoseStatistics
 from gluon_dkpr.model_zoo import PoseNet, get_model
+from gluon_dkpr.model_zoo.weights import WeightsError, open_weights
 from gluon_dkpr.skeleton import Skeleton, load_skeleton
 
 KINDS = ("best", "last")
@@ -153,6 +154,7 @@ def load_arrays(saved: Saved) -> Arrays:
     path = saved.folder / OPTIMIZER
     if OPTIMIZER not in saved.state["files"]:
         raise CheckpointError(f"{path}: not there, expected the optimiser's state")
+    _check_arrays(path)
     try:
         return mx.nd.load(str(path))
     except mx.MXNetError as error:
@@ -163,10 +165,14 @@ def load_epoch(folder: Path, kind: str) -> Optional[int]:
     """Return how many epochs a checkpoint of a run has behind it, ``None`` if it does not say."""
     path = folder / "best.json"
     if kind not in KINDS:
-        return _checked_state(folder / kind).get("epoch")
-    if kind == "last" or not path.is_file():
-        return find_last(folder).state.get("epoch")
-    return _read_json(path).get("epoch")
+        epoch = _checked_state(folder / kind).get("epoch")
+    elif kind == "last" or not path.is_file():
+        epoch = find_last(folder).state.get("epoch")
+    else:
+        epoch = _read_json(path).get("epoch")
+    if epoch is not None and (type(epoch) is not int or epoch < 0):
+        raise CheckpointError(f"{folder}: epoch of '{kind}' is {epoch!r:.60}, expected 0 or more")
+    return epoch
 
 
 def load_parameters(net: PoseNet, path: Path, ctx) -> None:
@@ -182,6 +188,7 @@ def load_parameters(net: PoseNet, path: Path, ctx) -> None:
         expected = _read_json(stamp).get("sha256")
         if expected is not None and _sha256(path) != expected:
             raise CheckpointError(f"{path}: damaged: its SHA-256 is not that of {stamp.name}")
+    _check_arrays(path)
     try:
         net.load_parameters(str(path), ctx=ctx)
     except (mx.MXNetError, AssertionError, ValueError, OSError) as error:
@@ -274,6 +281,15 @@ def _write_arrays(path: Path, name: Path, write: Callable[[str], None]) -> None:
     except mx.MXNetError as error:
         reason = _last_line(error)
         raise CheckpointError(f"{name}: cannot be written; is the disk full? {reason}") from None
+
+
+def _check_arrays(path: Path) -> None:
+    """Raise CheckpointError for a file that MXNet, which believes any size, should not meet."""
+    try:
+        with open_weights(path):
+            pass
+    except WeightsError as error:
+        raise CheckpointError(f"{error}; expected what training wrote") from None
 
 
 def _last_line(error: Exception) -> str:

@@ -10,6 +10,9 @@ from typing import Tuple
 
 from gluon_dkpr.errors import DkprError
 
+# Messages quote names, and stay one line that can be read.
+MAX_NAME = 100
+
 
 class SkeletonError(DkprError, ValueError):
     """A skeleton's definition is wrong; the message names the joint or the parameter."""
@@ -36,6 +39,8 @@ def check_name(name, kind: str) -> str:
     """Return ``name``; raise SkeletonError unless it can stand in a file and in a message."""
     if not isinstance(name, str) or not name or name != name.strip() or not name.isprintable():
         raise SkeletonError(f"{kind} name is {shown(name)}, expected a printable text")
+    if len(name) > MAX_NAME:
+        raise SkeletonError(f"{kind} name has {len(name)} characters, expected at most {MAX_NAME}")
     # Not a subclass such as NumPy's: YAML would not write it.
     return str.__str__(name)
 
@@ -83,7 +88,7 @@ def check_parameters(skeleton) -> None:
     _check_unique(skeleton.position, "position parameter")
     for name in skeleton.position:
         if units.get(name) != "length":
-            raise SkeletonError(f"position parameter {shown(name)} is not a parameter of unit length")
+            raise SkeletonError(f"position parameter '{name}' is not a parameter of unit length")
     for joint in skeleton.joints:
         for rotation in joint.rotations:
             if rotation.parameter is None:

@@ -30,6 +30,7 @@ class PlainLoader(yaml.SafeLoader):
     """
 
     def compose_node(self, parent, index):
+        """Refuse what stands for something else."""
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
             raise ComposerError(None, None, "aliases are not supported", event.start_mark)
@@ -38,6 +39,7 @@ class PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
+        """Refuse a key that comes twice."""
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):

@@ -104,7 +104,9 @@ class Boxes:
             own = found.setdefault(_name(path, where, name), {})
             number = _frame(path, where, frame)
             if number in own:
-                raise PredictionError(f"{path}: {where}: a second box of '{name}', frame {number}")
+                raise PredictionError(
+                    f"{path}: {where}: a second box of {name!r:.80}, frame {number}"
+                )
             try:
                 own[number] = check_box(box)
             except PredictionError as error:
@@ -158,7 +160,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple]:
         plain, with_frame = ["name", *_COLUMNS], ["name", "frame", *_COLUMNS]
         if header not in (plain, with_frame):
             raise PredictionError(
-                f"{path}: line 1: '{','.join(header):.80}', expected '{','.join(plain)}' or "
+                f"{path}: line 1: {','.join(header)!r:.80}, expected '{','.join(plain)}' or "
                 f"'{','.join(with_frame)}'"
             )
         for row in reader:

@@ -1,0 +1,83 @@
+"""What this suite has found, each by the shortest input that showed it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gluon_dkpr.config import ConfigError, load_config
+from gluon_dkpr.data import ImageFormat, LabelField, LabelLayout
+from gluon_dkpr.data.h36m.metadata import read_subactions
+from gluon_dkpr.data.h36m.names import H36mError
+from gluon_dkpr.data.joint_files import JointFileError, read_joints
+from gluon_dkpr.data.recordio import RecordError
+from gluon_dkpr.engine.launch.hosts import LaunchError, read_hosts
+from gluon_dkpr.engine.prediction.boxes import Boxes
+from gluon_dkpr.engine.prediction.errors import PredictionError
+from gluon_dkpr.skeleton import Parameter, SkeletonError, planar
+
+# Twelve lines that stand for 10**10 entries.
+BOMB = "a0: &a0 [x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 11)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BOMB,
+        "train: {learning_rate: .inf}",
+        "train: {weight_decay: .nan}",
+        f"train: {{warmup: 1{'0' * 400}}}",
+        "train: {seed: !!bool x}",
+        "train: {warmup: !!float ''}",
+        f"{'x' * 3000}: 1",
+        f"train: {{optimizer: {'x' * 3000}}}",
+    ],
+    ids=range(8),
+)
+def test_configuration(tmp_path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as info:
+        load_config(path)
+    assert len(str(info.value)) < 700
+
+
+def test_superscripts_are_no_numbers(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("node1 slots=² address=10.0.0.1")
+    with pytest.raises(LaunchError, match=":1: 'slots=²', expected slots=N"):
+        read_hosts(path)
+    row = "<tr><td>2</td><td>²</td><td>Directions</td></tr>"
+    path.write_text(f"<m><mapping><tr><td/><td/><td>S1</td></tr>{row}</mapping></m>")
+    with pytest.raises(H36mError, match="no table of file names"):
+        read_subactions(path)
+
+
+def test_header_of_an_array_that_ends_within_a_bracket(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((1, 2, 2)))
+    path.write_bytes(path.read_bytes().replace(b"}", b" "))
+    with pytest.raises(JointFileError, match="no NumPy file of numbers"):
+        read_joints(path, planar(3))
+
+
+@pytest.mark.parametrize("entry", [{"frame": float("inf")}, {"box": [10**400, 1, 2, 3]}])
+def test_box_beyond_all_numbers(tmp_path, entry):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"name": "a", "box": [1, 2, 3, 4], **entry}]))
+    with pytest.raises(PredictionError, match="entry 0: "):
+        Boxes.read(path)
+
+
+def test_sizes_that_only_a_header_claims():
+    with pytest.raises(RecordError, match="at most 4096 px"):
+        ImageFormat(1 << 20, 8, 3, "png")
+    with pytest.raises(RecordError, match="label of more than"):
+        LabelLayout((LabelField("joints", (10**9, 10**9), "px"),))
+
+
+def test_endless_name():
+    with pytest.raises(SkeletonError, match="3000 characters, expected at most 100"):
+        Parameter("x" * 3000)

@@ -27,8 +27,9 @@ extensions = [
     "drawings",
     "results",
     "mathjax_file",
+    "browser_page",
 ]
-exclude_patterns = ["_build", "_generated", "samples/README.md"]
+exclude_patterns = ["_build", "_generated", "samples/README.md", "demo/README.md"]
 suppress_warnings = ["config.cache"]
 
 # Every reference must lead somewhere.

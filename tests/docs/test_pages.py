@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import compiler
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,10 @@ NEEDS = {
     "docs/tutorials/human36m.md": PEOPLE,
     "docs/people.md": PEOPLE,
     "docs/export.md": ["onnx", "onnxruntime"],
+    "docs/how-to/serve.md": ["starlette", "uvicorn", "prometheus_client"],
+    "docs/tutorials/deploy.md": ["onnx", "onnxruntime"],
 }
+NEED_COMPILER = ["docs/tutorials/deploy.md"]
 INLINE = re.compile(r"`(?:python )?(tools/\w+\.py(?: [^`]*)?)`")
 
 
@@ -56,6 +60,8 @@ def run(path: Path, *flags: str, timeout: int) -> subprocess.CompletedProcess:
     for module in NEEDS.get(os.path.relpath(path, ROOT), ()):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
+    if os.path.relpath(path, ROOT) in NEED_COMPILER and compiler.missing():
+        pytest.skip(compiler.missing())
     command = [sys.executable, str(ROOT / "docs" / "pages.py"), *flags, str(path)]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     return subprocess.run(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import html.parser
 import importlib.util
 import re
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
@@ -38,20 +36,6 @@ def parse(path: Path) -> Links:
     links = Links()
     links.feed(path.read_text(encoding="utf-8"))
     return links
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The pages, built as `make docs` does but elsewhere."""
-    if importlib.util.find_spec("furo") is None:
-        pytest.skip("make docs has not been run")
-    folder = tmp_path_factory.mktemp("site")
-    flags = "-W --keep-going -q -d".split()
-    places = [str(folder / "doctrees"), str(ROOT / "docs"), str(folder / "html")]
-    command = [sys.executable, "-m", "sphinx", *flags, *places]
-    done = subprocess.run(command, cwd=str(ROOT), capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return folder / "html"
 
 
 @needs_sphinx
@@ -94,7 +78,8 @@ def test_formulas_have_their_program(site):
 
 @needs_sphinx
 @pytest.mark.parametrize(
-    "page", "index conventions results design troubleshooting search tutorials/index api/nn".split()
+    "page",
+    "index demo conventions results design troubleshooting search tutorials/index api/nn".split(),
 )
 def test_pages_that_must_be_there(site, page):
     assert (site / f"{page}.html").is_file()

@@ -36,9 +36,9 @@ PRESETS: Dict[str, Config] = {
     # The same comparison on rendered people, for two CPU cores: see docs/results.
     "human-small": Config(
         preset="human-small",
-        data=DataConfig(source="people", size=64, clothes="suit", train=20000, test=2000),
+        data=DataConfig(source="people", size=64, clothes="suit", train=60000, test=2000),
         model=ModelConfig(backbone="resnet18_v1b"),
-        train=TrainConfig(epochs=8, batch_size=32),
+        train=TrainConfig(epochs=5, batch_size=32),
     ),
 }
 

@@ -19,7 +19,14 @@ class EventLog:
     """
 
     def __init__(self, folder: Path, updates: int):
-        self._writer = SummaryWriter(str(folder), purge_step=updates + 1 if updates else None)
+        # The writer's own names tell the second: a run resumed within it would write over the file
+        # before. Readers take files in the order of their names.
+        count = len(list(folder.glob("*tfevents*"))) if folder.is_dir() else 0
+        self._writer = SummaryWriter(
+            str(folder),
+            purge_step=updates + 1 if updates else None,
+            filename_suffix=f".{count:04d}",
+        )
 
     def __enter__(self) -> EventLog:
         return self

@@ -87,3 +87,11 @@ def test_resumed_run_takes_back_what_it_does_again(config, tmp_path, monkeypatch
     losses = series(read_events(tmp_path / "run" / "events"), "simple_value")["train/loss"]
     assert [step for step, _ in losses] == [STEPS * epoch for epoch in range(1, EPOCHS + 1)]
     assert all(value < 99 for _, value in losses)
+
+
+def test_logs_of_one_second_keep_apart(tmp_path):
+    for step in (0, 1, 2):
+        with EventLog(tmp_path, step) as log:
+            log.add_epoch({"epoch": step + 1, "train_loss": float(step)}, step + 1)
+    found = series(read_events(tmp_path), "simple_value")["train/loss"]
+    assert found == [(1, 0.0), (2, 1.0), (3, 2.0)]

@@ -93,7 +93,8 @@ class MXNetModel(ExportedModel):
     ):
         super().__init__(signature, ctx)
         symbol, arrays = _parse(signature, contents["symbol"], contents["parameters"])
-        if fuse and ctx.device_type == "cpu" and mx.runtime.Features().is_enabled("MKLDNN"):
+        fuse = fuse and ctx.device_type == "cpu" and mx.runtime.Features().is_enabled("MKLDNN")
+        if fuse and signature.format == "mxnet":  # int8 was fused when it was made
             symbol = symbol.get_backend_symbol("MKLDNN")
         data = mx.sym.var(INPUT_NAME, dtype=signature.input_dtype)
         self._block = mx.gluon.SymbolBlock(symbol, data)
@@ -102,6 +103,9 @@ class MXNetModel(ExportedModel):
             parameter.cast(arrays[name].dtype)
             parameter.initialize(mx.init.Zero(), ctx=ctx)
             parameter.set_data(arrays[name])
+        if fuse:
+            # oneDNN keeps the weights in its own layout from call to call only if all is static.
+            self._block.hybridize(static_alloc=True, static_shape=True)
 
     def _run(self, images: Tensor) -> list:
         outputs = self._block(images)

@@ -22,7 +22,7 @@ def load_export(path, ctx: Optional[mx.Context] = None, fuse: bool = True) -> Ex
     Args:
         path: one of its files, their common prefix, or a folder with one export.
         ctx: device, the CPU by default.
-        fuse: let oneDNN join operators where that is faster: float32 in MXNet's format, on a CPU.
+        fuse: of MXNet's formats on a CPU: let oneDNN join operators and keep memory between calls.
 
     Raises:
         ExportError: if a file is missing, damaged or of another export; names the file.
@@ -34,7 +34,7 @@ def load_export(path, ctx: Optional[mx.Context] = None, fuse: bool = True) -> Ex
             "prefix or a folder"
         )
     signature, contents = read_export(path, files)
-    options = {"fuse": fuse} if signature.format == "mxnet" else {}
+    options = {} if signature.format == "onnx" else {"fuse": fuse}
     try:
         return MODELS[signature.format](signature, contents, ctx or mx.cpu(), **options)
     except ExportError as error:

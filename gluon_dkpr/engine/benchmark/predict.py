@@ -161,7 +161,7 @@ def page(result: dict) -> str:
 {result["backbone"]} with kinematic head on `human36m()`, random weights, images of {size} x {size}
 px as float32 in, joints out, both as NumPy arrays. *As exported* is MXNet without anything more;
 *fused* is what `load_export` makes of the same files on a CPU, convolution, normalisation and
-rectifier in one; *int8* is `tools/export.py --format int8`; {PEER} runs the ONNX export of the
+rectifier in one; *int8* is that format of an export; {PEER} runs the ONNX export of the
 same network. Joints of the float32 ones were found equal to {AGREEMENT:.0e} before. Median
 (quartiles) of {harness.ROUNDS} rounds that take turns in one run; a ratio is that of two
 neighbours.

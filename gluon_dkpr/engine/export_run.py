@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import List, Optional
 
-from gluon_dkpr.config import Config, load_config
-from gluon_dkpr.data import read_info
+from gluon_dkpr.config import load_config
 from gluon_dkpr.engine.checkpoint import load_run
-from gluon_dkpr.engine.datasets import open_datasets, record_path
+from gluon_dkpr.engine.datasets import open_datasets
 from gluon_dkpr.engine.export import Calibration, ExportError, Written, export_model
-from gluon_dkpr.engine.load import find_run, run_image_shape
-from gluon_dkpr.engine.signature_parts import crop_margin
+from gluon_dkpr.engine.load import find_run, run_images
 
 
 def export_run(
@@ -44,12 +42,12 @@ def export_run(
     config = load_config(run / "config.yaml")
     if calibration is not None and not calibration.record:
         calibration = calibration._replace(record=str(open_datasets(config)[0].path))
-    net = load_run(run, kind)
+    net, (image_shape, margin) = load_run(run, kind), run_images(config)
     return export_model(
         net,
         run / default_folder(format, preprocess) if folder is None else Path(folder),
         name or f"{config.preset}-{config.model.method}",
-        *(run_image_shape(config), format, preprocess, _margin(config), calibration),
+        *(image_shape, format, preprocess, margin, calibration),
     )
 
 
@@ -73,9 +71,3 @@ def describe(written: Written) -> List[str]:
             f"{how['samples']} images"
         )
     return lines
-
-
-def _margin(config: Config) -> float:
-    if config.model.backbone == "toy_cnn":
-        return 0.0
-    return crop_margin(read_info(record_path(config.data)).source)

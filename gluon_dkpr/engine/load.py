@@ -40,7 +40,7 @@ def load_predictor(path, kind: str = "best", ctx: Optional[mx.Context] = None) -
     folder, kind = run
     net = load_run(folder, kind, ctx)
     config = load_config(folder / "config.yaml")
-    return NetworkPredictor(net, run_image_shape(config), run_margin(config))
+    return NetworkPredictor(net, *run_images(config))
 
 
 def find_run(path, kind: str = "best") -> Optional[Tuple[Path, str]]:
@@ -50,26 +50,16 @@ def find_run(path, kind: str = "best") -> Optional[Tuple[Path, str]]:
     return (path, kind) if (path / "config.yaml").is_file() else None
 
 
-def run_image_shape(config: Config) -> Tuple[int, int, int]:
-    """Return (H, W, C) of the images that the network of a run takes.
+def run_images(config: Config) -> Tuple[Tuple[int, int, int], float]:
+    """Return (H, W, C) of the images that a run's network takes, and the margin of their crops.
 
     Raises:
         RecordError: if the data set that tells it is missing.
     """
     if config.model.backbone == "toy_cnn":
-        return IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1
-    return read_info(record_path(config.data)).image.shape
-
-
-def run_margin(config: Config) -> float:
-    """Return the margin of the crops that the network of a run is trained on.
-
-    Raises:
-        RecordError: if the data set that tells it is missing.
-    """
-    if config.model.backbone == "toy_cnn":
-        return 0.0
-    return crop_margin(read_info(record_path(config.data)).source)
+        return (IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1), 0.0
+    info = read_info(record_path(config.data))
+    return info.image.shape, crop_margin(info.source)
 
 
 def open_split(

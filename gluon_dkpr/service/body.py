@@ -11,8 +11,6 @@ from gluon_dkpr.engine.prediction import PredictionError
 from gluon_dkpr.engine.prediction.boxes import Box, parse_box
 from gluon_dkpr.service.limits import Limits, RequestError
 
-# A side that is lost in the rounding of its place would leave a crop without any size.
-MIN_BOX_PX = 1.0
 _BOX = "expected box=x,y,width,height in px of the picture"
 
 
@@ -70,10 +68,6 @@ def read_box(request: Request) -> Optional[Box]:
     if not pairs:
         return None
     try:
-        box = parse_box(pairs[0][1])
+        return parse_box(pairs[0][1])
     except PredictionError as error:
         raise RequestError(422, str(error)) from None
-    if min(box[2:]) < MIN_BOX_PX:
-        size = f"{box[2]:g} x {box[3]:g} px"
-        raise RequestError(422, f"box of {size}, expected {MIN_BOX_PX:g} px or more each way")
-    return box

@@ -105,20 +105,9 @@ def read_upload(upload: Upload, max_pixels: int) -> Array:
 
     Raises:
         PictureFileError: for what is no picture, is damaged, too large or too slow to read.
-        RequestError: for a box beside the picture.
     """
     check_parts(upload.data, NAME)
-    picture = decode_picture(upload.data, NAME, max_pixels)
-    if upload.box is not None:
-        height, width = picture.shape[:2]
-        x, y, box_width, box_height = upload.box
-        if x + box_width <= 0 or y + box_height <= 0 or x >= width or y >= height:
-            raise RequestError(
-                422,
-                f"box of {box_width:g} x {box_height:g} px at ({x:g}, {y:g}), expected a part of "
-                f"{NAME} of {width} x {height} px",
-            )
-    return picture
+    return decode_picture(upload.data, NAME, max_pixels)
 
 
 def _to_request_error(error: PictureFileError) -> RequestError:

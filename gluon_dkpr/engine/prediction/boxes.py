@@ -19,8 +19,9 @@ from gluon_dkpr.geometry import Crop
 Box = Tuple[float, float, float, float]
 # A larger file takes many times its size in memory.
 MAX_BYTES = 256 << 20
-# Beyond are no pixels of a picture.
-MAX_PX = 1e6
+# Beyond are no pixels of a picture; a side that is lost in the rounding of its place would leave a
+# crop without any size.
+MAX_PX, MIN_SIDE_PX = 1e6, 1.0
 _COLUMNS = ("x", "y", "w", "h")
 
 
@@ -28,7 +29,7 @@ def check_box(box: Sequence[float]) -> Box:
     """Return a box as four floats.
 
     Raises:
-        PredictionError: unless it is x, y, width and height in px, with a width and height above 0.
+        PredictionError: unless it is x, y, width and height in px, the last two 1 or more.
     """
     try:
         values = () if isinstance(box, str) else tuple(float(value) for value in box)
@@ -36,9 +37,10 @@ def check_box(box: Sequence[float]) -> Box:
         values = ()
     if len(values) != 4 or not all(abs(value) <= MAX_PX for value in values):
         raise PredictionError(f"box is {box!r:.80}, expected x, y, width, height in px")
-    if min(values[2:]) <= 0:
+    if min(values[2:]) < MIN_SIDE_PX:
         raise PredictionError(
-            f"box is {values[2]:g} px wide and {values[3]:g} px high, expected both above 0"
+            f"box is {values[2]:g} px wide and {values[3]:g} px high, expected both at least "
+            f"{MIN_SIDE_PX:g}"
         )
     return values
 
@@ -57,8 +59,8 @@ def check_inside(box: Box, shape: Sequence[int]) -> None:
     x, y, width, height = box
     if x >= shape[1] or y >= shape[0] or x + width <= 0 or y + height <= 0:
         raise PictureFileError(
-            f"its box {x:g},{y:g},{width:g},{height:g} lies outside of the {shape[1]} x {shape[0]} "
-            "px of the picture"
+            f"its box {x:g},{y:g},{width:g},{height:g} lies beside it, expected a part of the "
+            f"picture of {shape[1]} x {shape[0]} px"
         )
 
 

@@ -11,6 +11,7 @@ forward kinematics its joints.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections import deque
 from typing import Iterable, Iterator, List, Optional, Tuple
@@ -149,7 +150,7 @@ class MotionFilter:
         """Return what stands at ``centre`` of the window, angles near to those before."""
         first = max(0, centre - self._radius)
         some = [window[i] for i in range(first, min(len(window), centre + self._radius + 1))]
-        weights = _weights(np.arange(len(some)) - (centre - first), self._frames)
+        weights = _weights(first - centre, len(some), self._frames)
         motion = some[centre - first][0].copy()
         reference = motion if before is None else before
         values = np.array([row[0][self._alone] for row in some])
@@ -204,8 +205,11 @@ def _rotations(tree: Tree) -> List[_JointRotation]:
     return joints
 
 
-def _weights(offsets: Array, frames: float) -> Array:
-    """Return what each frame counts for the value at offset 0 of the fitted parabola."""
+# All frames but those near the ends have the same.
+@functools.lru_cache(maxsize=8)
+def _weights(first: int, count: int, frames: float) -> Array:
+    """Return what each frame, from offset ``first`` on, counts for the parabola's value at 0."""
+    offsets = first + np.arange(count)
     gauss = np.exp(-0.5 * np.square(offsets / frames))
     powers = (offsets / frames)[:, None] ** np.arange(min(_DEGREE, len(offsets) - 1) + 1)
     root = np.sqrt(gauss)[:, None]

@@ -13,7 +13,7 @@ from typing import Dict, Mapping, Tuple, Union
 import yaml
 
 from gluon_dkpr.errors import DkprError
-from gluon_dkpr.files import atomic_write
+from gluon_dkpr.files import atomic_write, read_bounded_text
 from gluon_dkpr.skeleton.io import BAD_YAML, PlainLoader
 
 MAX_BYTES = 1 << 20
@@ -223,14 +223,9 @@ def load_config(path: Union[str, os.PathLike]) -> Config:
         ConfigError: if the file cannot be read or is no configuration; names the file.
     """
     path = Path(path)
+    text = read_bounded_text(path, MAX_BYTES, ConfigError)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"larger than {MAX_BYTES} bytes, no configuration")
-        return from_dict(yaml.load(path.read_text(encoding="utf-8"), Loader=PlainLoader))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a text file in UTF-8") from None
+        return from_dict(yaml.load(text, Loader=PlainLoader))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     except BAD_YAML as error:

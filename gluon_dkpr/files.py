@@ -1,4 +1,4 @@
-"""Writing files so that a reader, or a power cut, never meets half of one."""
+"""Reading files of bounded size, and writing so that nobody ever meets half of one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,37 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Callable
+
+
+def read_bounded(path, max_bytes: int, error: Callable[[str], Exception]) -> bytes:
+    """Return what a file holds; never more is read than may be in it.
+
+    Args:
+        path: of the file; a pipe or device, which does not know its size, is read as well.
+        max_bytes: more are refused.
+        error: makes the exception that is raised, of a message that names the file.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(max_bytes + 1)
+    except OSError as cause:
+        raise error(f"{path}: cannot be read: {cause.strerror}") from None
+    except ValueError as cause:  # a name that no file can have
+        raise error(f"{str(path)!r}: cannot be read: {cause}") from None
+    if len(content) > max_bytes:
+        raise error(f"{path}: larger than {max_bytes} bytes")
+    return content
+
+
+def read_bounded_text(
+    path, max_bytes: int, error: Callable[[str], Exception], encoding: str = "utf-8"
+) -> str:
+    """Return a text as :func:`read_bounded` does; ``utf-8-sig`` drops a byte order mark."""
+    try:
+        return read_bounded(path, max_bytes, error).decode(encoding)
+    except UnicodeDecodeError:
+        raise error(f"{path}: not a text file in UTF-8") from None
 
 
 @contextlib.contextmanager

@@ -5,7 +5,9 @@ import stat
 
 import pytest
 
-from gluon_dkpr.files import atomic_path, atomic_write
+from gluon_dkpr.config import ConfigError, load_config
+from gluon_dkpr.engine.launch.hosts import LaunchError, read_hosts
+from gluon_dkpr.files import atomic_path, atomic_write, read_bounded, read_bounded_text
 
 
 class StopError(Exception):
@@ -90,3 +92,27 @@ def test_folder_of_that_name_stays(tmp_path):
     with pytest.raises(OSError), atomic_write(tmp_path / "result.json") as file:
         file.write("{}")
     assert os.listdir(tmp_path) == ["result.json"]
+
+
+def test_reads_as_much_as_there_may_be(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"\xef\xbb\xbfabc")
+    assert read_bounded(path, 6, StopError) == b"\xef\xbb\xbfabc"
+    assert read_bounded_text(path, 6, StopError, "utf-8-sig") == "abc"
+    with pytest.raises(StopError, match=f"{path}: larger than 5 bytes"):
+        read_bounded(path, 5, StopError)
+    path.write_bytes(b"\xff")
+    with pytest.raises(StopError, match=f"{path}: not a text file in UTF-8"):
+        read_bounded_text(path, 6, StopError)
+
+
+@pytest.mark.parametrize("name", ["none", ".", "a\0b"])
+def test_what_cannot_be_read_is_named(name, tmp_path):
+    with pytest.raises(StopError, match="cannot be read: "):
+        read_bounded(tmp_path / name, 5, StopError)
+
+
+@pytest.mark.parametrize(("read", "error"), [(load_config, ConfigError), (read_hosts, LaunchError)])
+def test_a_device_has_no_end(read, error):
+    with pytest.raises(error, match="/dev/zero: larger than"):
+        read("/dev/zero")

@@ -22,6 +22,7 @@ from typing import Dict, Optional, Tuple
 import numpy as np
 
 from gluon_dkpr.errors import DkprError
+from gluon_dkpr.files import read_bounded
 from gluon_dkpr.skeleton import Skeleton, human36m
 from gluon_dkpr.types import Array
 
@@ -213,15 +214,7 @@ def retarget(clip: Clip, skeleton: Optional[Skeleton] = None, **options) -> Reta
 
 def _read_frames(path: Path) -> Tuple[Array, bool]:
     """Return the numbers of a file, shape (F, 44), and whether it loops."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise MocapError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # a name that no file can have
-        raise MocapError(f"{str(path)!r}: cannot be read: {error}") from None
-    if len(content) > MAX_BYTES:
-        raise MocapError(f"{path}: larger than {MAX_BYTES} bytes")
+    content = read_bounded(path, MAX_BYTES, MocapError)
     try:
         tree = json.loads(content.decode("utf-8"))
         rows = tree["Frames"]

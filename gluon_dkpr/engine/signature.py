@@ -11,6 +11,7 @@ from typing import Mapping, NamedTuple, Optional, Tuple
 
 from gluon_dkpr.engine import signature_parts as parts
 from gluon_dkpr.errors import DkprError
+from gluon_dkpr.files import read_bounded
 from gluon_dkpr.nn import METHODS
 from gluon_dkpr.skeleton import Skeleton, skeleton_from_dict, skeleton_to_dict
 
@@ -163,7 +164,7 @@ def load_signature(path: Path) -> Signature:
         ExportError: if it cannot be read or is none; names the file.
     """
     try:
-        data = read_bytes(path, MAX_BYTES)
+        data = read_bounded(path, MAX_BYTES, ExportError)
         return Signature.from_dict(json.loads(data.decode("utf-8")))
     except UnicodeDecodeError:
         raise ExportError(f"{path}: not a text file in UTF-8") from None
@@ -174,22 +175,6 @@ def load_signature(path: Path) -> Signature:
         raise ExportError(f"{path}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise ExportError(f"{path}: not valid JSON: {error}") from None
-
-
-def read_bytes(path: Path, max_bytes: int) -> bytes:
-    """Return what a file holds.
-
-    Raises:
-        ExportError: if it cannot be read or is larger; names the file.
-    """
-    try:
-        with open(path, "rb") as file:
-            data = file.read(max_bytes + 1)
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(data) > max_bytes:
-        raise ExportError(f"{path}: larger than the {max_bytes} bytes expected")
-    return data
 
 
 def _image_shape(crop: dict, colours: dict) -> Tuple[int, int, int]:

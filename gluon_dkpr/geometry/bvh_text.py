@@ -10,6 +10,7 @@ from typing import List, NoReturn, Optional, Tuple
 import numpy as np
 
 from gluon_dkpr.errors import DkprError
+from gluon_dkpr.files import read_bounded_text
 from gluon_dkpr.types import Array
 
 # Hours of motion fit in; the numbers take some times the file's size in memory.
@@ -68,20 +69,7 @@ def read_text(path: Path) -> BvhText:
     Raises:
         BvhError: if it cannot be read, is too large, or has any other form than a BVH file has.
     """
-    try:
-        with open(path, "rb") as file:
-            # One byte more tells: a device or a pipe does not know its size.
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BvhError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # a name that no file can have
-        raise BvhError(f"{str(path)!r}: cannot be read: {error}") from None
-    if len(content) > MAX_BYTES:
-        raise BvhError(f"{path}: larger than {MAX_BYTES} bytes")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BvhError(f"{path}: not a text file in UTF-8") from None
+    text = read_bounded_text(path, MAX_BYTES, BvhError, "utf-8-sig")
     return _Parser(path, text).parse()
 
 

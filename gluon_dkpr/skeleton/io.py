@@ -10,7 +10,7 @@ import yaml
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
-from gluon_dkpr.files import atomic_write
+from gluon_dkpr.files import atomic_write, read_bounded_text
 from gluon_dkpr.skeleton.checks import SkeletonError, shown
 from gluon_dkpr.skeleton.parts import AXES, Joint, Parameter, Rotation
 from gluon_dkpr.skeleton.skeleton import Skeleton
@@ -64,28 +64,17 @@ def load_skeleton(path: Union[str, os.PathLike]) -> Skeleton:
         SkeletonError: if the file cannot be read or is not a valid skeleton; names the file.
     """
     path = Path(path)
+    text = read_bounded_text(path, MAX_BYTES, SkeletonError)
     try:
-        with path.open("rb") as file:
-            # One byte more tells: a device or a pipe does not know its size.
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SkeletonError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # a name that no file can have
-        raise SkeletonError(f"{str(path)!r}: cannot be read: {error}") from None
-    try:
-        return skeleton_from_dict(_parse(content))
+        return skeleton_from_dict(_parse(text))
     except SkeletonError as error:
         raise SkeletonError(f"{path}: {error}") from None
 
 
-def _parse(content: bytes):
+def _parse(text: str):
     """Return the data that a YAML file holds."""
-    if len(content) > MAX_BYTES:
-        raise SkeletonError(f"larger than {MAX_BYTES} bytes, no skeleton file")
     try:
-        return yaml.load(content.decode("utf-8"), Loader=PlainLoader)
-    except UnicodeDecodeError:
-        raise SkeletonError("not a text file in UTF-8") from None
+        return yaml.load(text, Loader=PlainLoader)
     except BAD_YAML as error:
         reason = " ".join(str(error).split())
         raise SkeletonError(f"not valid YAML: {reason}") from None

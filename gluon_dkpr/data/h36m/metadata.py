@@ -13,6 +13,7 @@ from typing import Dict, List
 from xml.parsers import expat
 
 from gluon_dkpr.data.h36m.names import H36mError, Take, parse_take
+from gluon_dkpr.files import read_bounded
 
 # Some hundred times the official file.
 MAX_BYTES = 16 << 20
@@ -32,15 +33,8 @@ def read_subactions(path) -> Subactions:
         H36mError: if it cannot be read, is no XML, declares entities or has no such table.
     """
     path = Path(path)
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise H36mError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(content) > MAX_BYTES:
-        raise H36mError(f"{path}: larger than {MAX_BYTES} bytes")
     table = _Table(path)
-    table.parse(content)
+    table.parse(read_bounded(path, MAX_BYTES, H36mError))
     subactions = _subactions(table.rows)
     if not subactions:
         raise H36mError(

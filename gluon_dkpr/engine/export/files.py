@@ -11,8 +11,8 @@ from gluon_dkpr.engine.signature import (
     FileStamp,
     Signature,
     load_signature,
-    read_bytes,
 )
+from gluon_dkpr.files import read_bounded
 
 SIGNATURE_SUFFIX = "-signature.json"
 _SUFFIXES = (SIGNATURE_SUFFIX, *sorted({s for files in SUFFIXES.values() for s in files.values()}))
@@ -88,7 +88,7 @@ def _read_checked(file: Path, signature: Signature, key: str) -> bytes:
     stamp = signature.files[key]
     # No memory for more than there is, whatever the signature claims.
     size = file.stat().st_size if file.is_file() else 0
-    data = read_bytes(file, min(size, stamp.size))
+    data = read_bounded(file, min(size, stamp.size), ExportError)
     found = FileStamp.of(data)
     if found != stamp:
         raise ExportError(

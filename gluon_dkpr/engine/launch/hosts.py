@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import List, NamedTuple, Sequence, Union
 
 from gluon_dkpr.errors import DkprError
+from gluon_dkpr.files import read_bounded_text
 
 MAX_BYTES = 1 << 20
 MAX_SLOTS = 4096
@@ -69,14 +70,7 @@ def read_hosts(path: Union[str, os.PathLike]) -> List[Host]:
         LaunchError: names file and line.
     """
     path = Path(path)
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise LaunchError(f"{path}: larger than {MAX_BYTES} bytes, no list of hosts")
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise LaunchError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise LaunchError(f"{path}: not a text file in UTF-8") from None
+    lines = read_bounded_text(path, MAX_BYTES, LaunchError).splitlines()
     hosts, several = [], sum(bool(line.split("#")[0].strip()) for line in lines) > 1
     for number, line in enumerate(lines, start=1):
         words = line.split("#")[0].split()

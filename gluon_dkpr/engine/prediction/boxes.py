@@ -13,6 +13,7 @@ import numpy as np
 
 from gluon_dkpr.engine.pictures import PictureFileError
 from gluon_dkpr.engine.prediction.errors import PredictionError
+from gluon_dkpr.files import read_bounded_text
 from gluon_dkpr.geometry import Crop
 
 #: x and y of the upper left corner, width and height, px, from the picture's outer corner.
@@ -99,7 +100,7 @@ class Boxes:
         path = Path(path)
         boxes = cls(default)
         boxes._path = path
-        text = _read(path)
+        text = read_bounded_text(path, MAX_BYTES, PredictionError, "utf-8-sig")
         rows = _json_rows if path.suffix.lower() == ".json" else _csv_rows
         found: Dict[str, Dict[int, Box]] = {}
         for where, name, frame, box in rows(path, text):
@@ -138,20 +139,6 @@ class Boxes:
 
     def _own(self, name: str):
         return self._boxes.get(name) or self._boxes.get(Path(name).name)
-
-
-def _read(path: Path) -> str:
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise PredictionError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise PredictionError(f"{path}: larger than the {MAX_BYTES} bytes expected")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise PredictionError(f"{path}: not a text file in UTF-8") from None
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple]:

@@ -3,15 +3,21 @@
 import cv2
 import numpy as np
 import people as small
+from hand_set import SHAPE, constant_net
 from PIL import Image
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.engine.predictor import ImagePredictor
+from gluon_dkpr.engine.prediction import Options, predict_inputs
+from gluon_dkpr.engine.predictor import ImagePredictor, NetworkPredictor
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.model_zoo import Pose
+from gluon_dkpr.skeleton import planar
 
 BODY = small.BODY
 SIZE_PX = 64
+PLANAR = planar(3)
+MOTION = np.array([60.0, 40.0, np.radians(35.0)])
+TABLES = ("json", "csv", "npz", "bvh")
 
 
 class Person(ImagePredictor):
@@ -55,3 +61,21 @@ def save_video(path, frames=20, height=48, width=64, fps=20.0, codec="MJPG", cha
 
 def names_in(folder):
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def white_on_black(height=64, width=64):
+    image = np.zeros((height, width, 3), np.uint8)
+    image[height // 3 : height // 2, width // 3 : width // 2] = 255
+    return image
+
+
+def planar_predictor():
+    return NetworkPredictor(constant_net("kinematic", MOTION), SHAPE)
+
+
+def person(count=1, method="kinematic"):
+    return Person(small.random_motion(count), method)
+
+
+def predict(predictor, inputs, folder, **options):
+    return list(predict_inputs(predictor, inputs, folder, Options(**options)))

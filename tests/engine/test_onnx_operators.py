@@ -11,7 +11,8 @@ from gluon_dkpr.engine.export.onnx_graph import to_onnx
 from gluon_dkpr.engine.graph import name_outputs, trace
 from gluon_dkpr.engine.signature import ExportError
 from gluon_dkpr.nn import KinematicLayer
-from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, hand, human36m, planar
+from gluon_dkpr.skeleton import hand, human36m, planar
+from tests.strategies import chain
 
 WANTED = "needs requirements/onnx.txt: tools/bootstrap.sh onnx"
 pytest.importorskip("onnx", reason=WANTED)
@@ -72,18 +73,6 @@ CASES = {
 LAYERS = {"Activation", "BatchNorm", "Convolution", "Flatten", "Pooling"}
 
 
-def chain(bones=20):
-    """Return bones in a row that turn about x, y and z by turns."""
-    parameters = [Parameter(axis, "length") for axis in "xyz"]
-    parameters += [Parameter(f"angle_{i}") for i in range(bones)]
-    joints = []
-    for i in range(bones + 1):
-        turns = (Rotation("xyz"[i % 3], f"angle_{i}"),) if i < bones else ()
-        parent, offset = (f"joint_{i - 1}", (0.0, 10.0, 0.0)) if i else (None, (0.0, 0.0, 0.0))
-        joints.append(Joint(f"joint_{i}", parent, offset, turns))
-    return Skeleton("chain", 3, tuple(parameters), tuple(joints), ("x", "y", "z"))
-
-
 def assert_same(symbol, arrays, shape, atol):
     """Convert a graph and compare it for several sizes of the batch."""
     model = to_onnx(symbol, arrays, shape, "float32", ["joints"])
@@ -127,7 +116,7 @@ def test_no_operator_of_the_golden_graphs_is_left_out():
 
 
 @pytest.mark.parametrize(
-    "skeleton", [planar(3), planar(10), hand(), human36m(), chain()], ids=lambda s: s.name
+    "skeleton", [planar(3), planar(10), hand(), human36m(), chain(20)], ids=lambda s: s.name
 )
 def test_a_kinematic_layer(skeleton):
     layer = KinematicLayer(skeleton)

@@ -27,6 +27,7 @@ from gluon_dkpr.skeleton import (
     skeleton_from_dict,
     skeleton_to_dict,
 )
+from tests.bvh_sample import FILE
 from tests.fuzz.runner import Case, Target
 
 ARM = b"""\
@@ -45,26 +46,6 @@ joints:
 - {name: hand, parent: base, offset: [1.0, 0.0], hidden: false}
 left_right_pairs: [[base, hand]]
 position: [x, y]
-"""
-BVH = b"""HIERARCHY
-ROOT Hips
-{
-\tOFFSET 0.00 0.00 0.00
-\tCHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
-\tJOINT Left Leg {
-\t\tOFFSET 3.5 -1 0
-\t\tCHANNELS 3 Yrotation Zrotation Xrotation
-\t\tEnd Site
-\t\t{
-\t\t\tOFFSET 0 -18 1e0
-\t\t}
-\t}
-}
-MOTION
-Frames: 2
-Frame Time: 0.0333333
-8.0 35.0 -2.0 0 0 0 0 0 0
-8.0 36.0 -2.0 90 0 0 0 90 0
 """
 HOSTS = b"""# the machines
 localhost slots=2 address=10.0.0.9
@@ -112,7 +93,7 @@ def check_config(config):
 def motions(folder):
     human = human36m()
     own = written(save_bvh, folder, "a.bvh", human, np.full((2, human.num_parameters), 0.1), 0.02)
-    return [Case("a.bvh", BVH), Case("a.bvh", own)]
+    return [Case("a.bvh", FILE.encode()), Case("a.bvh", own)]
 
 
 def check_motion(found):

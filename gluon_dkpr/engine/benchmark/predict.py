@@ -30,8 +30,6 @@ PEER, PLAIN, FUSED, INT8 = "onnxruntime", "MXNet, as exported", "MXNet, fused", 
 ANY_LOSS = sys.float_info.max
 #: Of float32 contestants from each other, relative to the largest joint.
 AGREEMENT = 1e-4
-#: Ours is the better of these.
-OURS = (FUSED, INT8)
 
 #: From the network's input (B, 3, H, W), float32, to joints (B, J, 3), both NumPy.
 Predict = Callable[[Array], Array]
@@ -109,7 +107,6 @@ def measure(predictors: Dict[str, Predict], size: int, seconds: float, seed: int
             for name, predict in predictors.items()
         ]
         samples = harness.interleave(contestants, seconds)
-        best = min(OURS, key=lambda name: float(np.median(samples[name])))
         found.append(
             {
                 "batch": batch,
@@ -119,7 +116,6 @@ def measure(predictors: Dict[str, Predict], size: int, seconds: float, seed: int
                     for name, times in samples.items()
                     if name != PEER
                 },
-                "ours": best,
             }
         )
     return found

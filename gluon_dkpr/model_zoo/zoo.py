@@ -12,7 +12,7 @@ from gluon_dkpr.errors import DkprError
 from gluon_dkpr.geometry import PoseStatistics
 from gluon_dkpr.model_zoo.pose_net import PoseNet
 from gluon_dkpr.model_zoo.toy_cnn import toy_cnn
-from gluon_dkpr.skeleton import Skeleton
+from gluon_dkpr.skeleton import Skeleton, reach
 from gluon_dkpr.skeleton.planar import IMAGE_SIZE_PX
 from gluon_dkpr.types import Tensor
 
@@ -88,20 +88,6 @@ def get_model(
         raw_outputs,
         prefix=prefix,
     )
-
-
-def reach(skeleton: Skeleton) -> float:
-    """Return the longest way from the root to a joint along the bones, in the length unit."""
-    distance = {skeleton.root.name: 0.0}
-    length = dict(zip(skeleton.bones, skeleton.bone_lengths))
-    waiting = list(skeleton.bones)
-    while waiting:
-        parent, child = waiting.pop(0)
-        if parent in distance:
-            distance[child] = distance[parent] + length[parent, child]
-        else:
-            waiting.append((parent, child))
-    return max(distance.values()) or 1.0
 
 
 def input_statistics(net: PoseNet, channels: int) -> Tuple[Tuple[float, ...], Tuple[float, ...]]:

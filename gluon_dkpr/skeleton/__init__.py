@@ -12,7 +12,7 @@ from gluon_dkpr.skeleton.io import (
 )
 from gluon_dkpr.skeleton.parts import Joint, Parameter, Rotation
 from gluon_dkpr.skeleton.planar import planar
-from gluon_dkpr.skeleton.proportions import estimate_bone_lengths, subject_scales
+from gluon_dkpr.skeleton.proportions import estimate_bone_lengths, reach, subject_scales
 from gluon_dkpr.skeleton.skeleton import Skeleton
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "human36m",
     "load_skeleton",
     "planar",
+    "reach",
     "save_skeleton",
     "skeleton_from_dict",
     "skeleton_to_dict",

@@ -81,3 +81,17 @@ def subject_scales(
     if not mean.sum() > 0:
         raise SkeletonError(f"skeleton '{skeleton.name}': the bones of the subjects have no length")
     return mean, {subject: float(own.sum() / mean.sum()) for subject, own in lengths.items()}
+
+
+def reach(skeleton: Skeleton) -> float:
+    """Return the longest way from the root to a joint along the bones; 1 for a single point."""
+    distance = {skeleton.root.name: 0.0}
+    length = dict(zip(skeleton.bones, skeleton.bone_lengths))
+    waiting = list(skeleton.bones)
+    while waiting:
+        parent, child = waiting.pop(0)
+        if parent in distance:
+            distance[child] = distance[parent] + length[parent, child]
+        else:
+            waiting.append((parent, child))
+    return max(distance.values()) or 1.0

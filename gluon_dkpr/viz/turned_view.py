@@ -7,7 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from gluon_dkpr.skeleton import Skeleton
+from gluon_dkpr.skeleton import Skeleton, reach
 from gluon_dkpr.types import Array
 from gluon_dkpr.viz.qualitative import AZIMUTH, ELEVATION, view_axes
 from gluon_dkpr.viz.style import SIDE_COLORS, PictureError, joint_sides
@@ -24,6 +24,8 @@ _TEXT_COLOR = (90, 90, 90)
 _FARTHEST_WHITE = 0.5
 _FRACTION_BITS = 4
 _SUPERSAMPLING = 2
+# The same for all frames of a video.
+_reach = lru_cache(maxsize=8)(reach)
 
 
 def draw_view(
@@ -56,18 +58,18 @@ def draw_view(
     wide = size * _SUPERSAMPLING
     root = joints[skeleton.joint_names.index(skeleton.root.name)]
     joints = joints - [root[0], joints[:, 1].max(), root[2]]
-    reach = _reach(skeleton)
-    axes, scale = view_axes(elevation, azimuth), wide / (_REACHES * reach)
+    longest = _reach(skeleton)
+    axes, scale = view_axes(elevation, azimuth), wide / (_REACHES * longest)
     canvas = np.full((wide, wide, 3), 255, np.uint8)
     place = np.array([wide / 2, wide * (1 - _BASE)])
 
     def pixels(points: Array) -> Array:
         return (points @ axes[:2].T) * [scale, -scale] + place
 
-    step = _grid_step(reach)
+    step = _grid_step(longest)
     for ends in pixels(_floor(step)):
         _line(canvas, ends, _GRID_COLOR, max(1, wide // 500))
-    _draw_bones(canvas, skeleton, pixels(joints), joints @ axes[2] / reach)
+    _draw_bones(canvas, skeleton, pixels(joints), joints @ axes[2] / longest)
     picture = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
     _write_legend(picture, skeleton, f"floor: lines {step:g} {skeleton.length_unit} apart")
     return picture
@@ -130,17 +132,6 @@ def _grid_step(reach: float) -> float:
     """Return the largest of 1, 2, 5, 10, ... up to a part of the reach."""
     power = 10.0 ** np.floor(np.log10(_GRID_PART * reach))
     return max(power * factor for factor in (1, 2, 5) if power * factor <= _GRID_PART * reach)
-
-
-@lru_cache(maxsize=8)
-def _reach(skeleton: Skeleton) -> float:
-    """Return the longest way from the root to a joint along the bones; 1 for a point."""
-    ways = {skeleton.root.name: 0.0}
-    for index in skeleton.topological_order:
-        joint = skeleton.joints[index]
-        if joint.parent is not None:
-            ways[joint.name] = ways[joint.parent] + float(np.linalg.norm(joint.offset))
-    return max(ways.values()) or 1.0
 
 
 def _checked(skeleton: Skeleton, joints: Array) -> Array:

@@ -16,6 +16,7 @@ from gluon_dkpr.skeleton import (
     hand,
     human36m,
     planar,
+    reach,
     subject_scales,
 )
 from tests.strategies import random_motion
@@ -161,3 +162,14 @@ def test_subject_scales_of_bad_joints():
         subject_scales(human, {"S1": posed(human), "S9": np.zeros((4, 3))})
     with pytest.raises(SkeletonError, match="have no length"):
         subject_scales(human, {"S1": np.zeros((4, 17, 3))})
+
+
+def test_reach_is_the_longest_way_along_the_bones():
+    human = human36m()
+    length = dict(zip(human.bones, human.bone_lengths))
+    way = ["pelvis", "torso", "neck", "left_shoulder", "left_elbow", "left_wrist"]
+    assert reach(human) == pytest.approx(sum(length[bone] for bone in zip(way, way[1:])))
+    assert reach(human.scaled(2.0)) == pytest.approx(2 * reach(human))
+    joint = Joint("only", None, (), (Rotation("z", "turn"),))
+    point = Skeleton("point", 2, (Parameter("turn"),), (joint,))
+    assert reach(point) == 1.0

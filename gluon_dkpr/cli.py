@@ -34,6 +34,12 @@ class Parser(argparse.ArgumentParser):
             **kwargs,
         )
 
+    def _get_values(self, action, arg_strings):
+        # Python up to 3.11 makes an empty list of the value of --flag=--.
+        if action.option_strings and action.nargs is None and arg_strings == ["--"]:
+            raise argparse.ArgumentError(action, "found '--', expected a value")
+        return super()._get_values(action, arg_strings)
+
     def error(self, message: str) -> NoReturn:
         """Print ``message`` and where to find help, exit with status 2."""
         one_line = " ".join(message.split())

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.config import Config, load_config
+from gluon_dkpr.config import Config, ConfigError, load_config
 from gluon_dkpr.engine.optimizer_state import Arrays
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.files import atomic_path, atomic_write
 from gluon_dkpr.geometry import PoseStatistics
-from gluon_dkpr.model_zoo import PoseNet, get_model
+from gluon_dkpr.model_zoo import ModelError, PoseNet, get_model
 from gluon_dkpr.model_zoo.weights import WeightsError, open_weights
+from gluon_dkpr.nn import MethodError
 from gluon_dkpr.skeleton import Skeleton, load_skeleton
 
 KINDS = ("best", "last")
@@ -212,7 +213,11 @@ def load_run(folder, kind: str = "best", ctx=None) -> PoseNet:
     if not (folder / "config.yaml").is_file():
         raise CheckpointError(f"{folder}: no config.yaml, expected the folder of a training run")
     config = load_config(folder / "config.yaml")
-    net = build_network(config, load_skeleton(folder / "skeleton.yaml"))
+    skeleton = load_skeleton(folder / "skeleton.yaml")
+    try:
+        net = build_network(config, skeleton)
+    except (MethodError, ModelError) as error:
+        raise ConfigError(f"{folder / 'config.yaml'}: {error}") from None
     path = folder / "checkpoint" / "best.params"
     if kind not in KINDS:
         path = folder / "checkpoint" / kind / PARAMETERS

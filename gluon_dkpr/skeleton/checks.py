@@ -30,9 +30,15 @@ class _Short(reprlib.Repr):
         return repr(x) if x.bit_length() < 128 else f"an integer of {x.bit_length()} bits"
 
 
+# Characters.
+MAX_SHOWN = 200
+
+
 def shown(value) -> str:
     """Return ``value`` as a message shows it: one line, shortened."""
-    return " ".join(_Short().repr(value).split())
+    text = " ".join(_Short().repr(value).split())
+    # Each part of a tree is short, and there may be many.
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def check_name(name, kind: str) -> str:

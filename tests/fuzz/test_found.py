@@ -5,16 +5,26 @@ import json
 import numpy as np
 import pytest
 
-from gluon_dkpr.config import ConfigError, load_config
+from gluon_dkpr.cli import Parser
+from gluon_dkpr.config import ConfigError, load_config, save_config
 from gluon_dkpr.data import ImageFormat, LabelField, LabelLayout
 from gluon_dkpr.data.h36m.metadata import read_subactions
 from gluon_dkpr.data.h36m.names import H36mError
 from gluon_dkpr.data.joint_files import JointFileError, read_joints
 from gluon_dkpr.data.recordio import RecordError
+from gluon_dkpr.engine.checkpoint import load_run
 from gluon_dkpr.engine.launch.hosts import LaunchError, read_hosts
 from gluon_dkpr.engine.prediction.boxes import Boxes
 from gluon_dkpr.engine.prediction.errors import PredictionError
-from gluon_dkpr.skeleton import Parameter, SkeletonError, planar
+from gluon_dkpr.presets import get_preset
+from gluon_dkpr.skeleton import (
+    Parameter,
+    SkeletonError,
+    planar,
+    save_skeleton,
+    skeleton_from_dict,
+    skeleton_to_dict,
+)
 
 # Twelve lines that stand for 10**10 entries.
 BOMB = "a0: &a0 [x]\n" + "".join(
@@ -81,3 +91,39 @@ def test_sizes_that_only_a_header_claims():
 def test_endless_name():
     with pytest.raises(SkeletonError, match="3000 characters, expected at most 100"):
         Parameter("x" * 3000)
+
+
+def test_endless_name_of_a_machine(tmp_path):
+    path = tmp_path / "hosts"
+    path.write_text("9" * 3000)
+    with pytest.raises(LaunchError, match=":1: 9{60} has no known address") as info:
+        read_hosts(path)
+    assert len(str(info.value)) < 400
+
+
+def test_tree_in_the_place_of_a_list():
+    tree = {"joints": {f"key{i}": {"name": "x" * 60, "more": list(range(9))} for i in range(9)}}
+    with pytest.raises(SkeletonError, match="joints is .*, expected a list") as info:
+        skeleton_from_dict({**skeleton_to_dict(planar(3)), **tree})
+    assert len(str(info.value)) < 300
+
+
+def test_run_of_an_unknown_method(tmp_path):
+    save_config(get_preset("toy3"), tmp_path / "config.yaml")
+    save_skeleton(planar(3), tmp_path / "skeleton.yaml")
+    text = (tmp_path / "config.yaml").read_text()
+    for old, new in (("method: kinematic", "method: ic"), ("toy_cnn", "resnet7")):
+        (tmp_path / "config.yaml").write_text(text.replace(old, new))
+        with pytest.raises(ConfigError, match=r"config\.yaml: .*, expected one of"):
+            load_run(tmp_path)
+
+
+def test_flag_of_two_dashes(capsys):
+    parser = Parser("A tool.")
+    parser.add_argument("--count", type=int, default=3)
+    parser.add_argument("rest", nargs="*")
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args(["--count=--"])
+    assert caught.value.code == 2
+    assert "argument --count: found '--', expected a value" in capsys.readouterr().err
+    assert parser.parse_args(["--", "--count=--"]).rest == ["--count=--"]

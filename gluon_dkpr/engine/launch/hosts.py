@@ -114,11 +114,11 @@ def _resolve(name: str, several: bool) -> str:
     plain = name.rpartition("@")[2]
     try:
         address = socket.gethostbyname(plain)
-    except OSError:
-        raise LaunchError(f"{plain} has no known address; add address=IPV4") from None
+    except (OSError, UnicodeError):  # unknown, or longer than any name
+        raise LaunchError(f"{plain:.60} has no known address; add address=IPV4") from None
     if several and ipaddress.IPv4Address(address).is_loopback:
         raise LaunchError(
-            f"{plain} is {address} here, where no other machine reaches it; add address=IPV4"
+            f"{plain:.60} is {address} here, where no other machine reaches it; add address=IPV4"
         )
     return address
 

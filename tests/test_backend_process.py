@@ -161,3 +161,18 @@ def test_real_import_is_quiet():
         "net(mx.nd.zeros((1, 3, 8, 8))).wait_to_read()"
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_large_copies_start_no_threads():
+    done = run(
+        "import os\n"
+        "import numpy as np\n"
+        "from gluon_dkpr.backend import mx\n"
+        "threads = lambda: len(os.listdir('/proc/self/task'))\n"
+        "mx.nd.zeros(1000000).wait_to_read()\n"
+        "before = threads()\n"
+        "mx.nd.array(np.zeros(1000000, np.float32)).asnumpy()\n"
+        "print(threads() - before)",
+        OMP_NUM_THREADS="4",
+    )
+    assert done.stdout == "0\n", done.stderr

@@ -144,8 +144,8 @@ class Signature:
             format=kind,
             preprocess=_entry(graph, "preprocess", bool),
             mean=_numbers(colours, "mean"),
-            std=_numbers(colours, "std"),
-            margin=_entry(crop, "margin", float),
+            std=_deviations(colours),
+            margin=_margin(crop),
             quantization=_entry(tree, "quantization", dict if kind == "int8" else type(None)),
         )
         for key, expected in signature.to_dict().items():
@@ -192,6 +192,20 @@ def _numbers(tree: dict, name: str) -> Tuple[float, ...]:
     if not all(type(value) is float and math.isfinite(value) for value in values):
         raise ExportError(f"'{name}' is {values!r:.80}, expected numbers")
     return tuple(values)
+
+
+def _deviations(tree: dict) -> Tuple[float, ...]:
+    values = _numbers(tree, "std")
+    if len(values) != len(tree["mean"]) or not all(value > 0 for value in values):
+        raise ExportError(f"'std' is {values!r:.80}, expected as many as means, above 0")
+    return values
+
+
+def _margin(tree: dict) -> float:
+    margin = _entry(tree, "margin", float)
+    if not 0 <= margin < math.inf:
+        raise ExportError(f"margin is {margin}, expected 0 or more")
+    return margin
 
 
 def _one_of(tree: dict, name: str, names) -> str:

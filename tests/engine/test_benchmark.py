@@ -60,6 +60,16 @@ def test_statistics():
     assert harness.ratios([1.0, 2.0, 3.0], [3.0, 4.0, 3.0])["median"] == 2.0
 
 
+def test_other_work_on_the_machine_is_seen(monkeypatch, capsys):
+    monkeypatch.setattr(harness, "WATCH_SECONDS", 0.5)
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        found = harness.conditions("command", 0, 1)["machine"]
+        other.kill()
+    assert 0.5 / found["cores"] < found["busy_before"] <= 1.0
+    assert harness.is_busy(found) and "the machine is busy" in capsys.readouterr().err
+    assert not harness.is_busy({**found, "busy_before": 0.05})
+
+
 def test_table_and_files(tmp_path):
     table = harness.markdown_table([["case", "ms"], ["human", "1"]])
     assert table.splitlines() == ["| case | ms |", "| --- | ---: |", "| human | 1 |"]

@@ -71,11 +71,11 @@ def test_groups_are_measured(tmp_path):
     assert (tmp_path / "s.md").read_text() == text
 
 
-def result_of(load):
+def result_of(busy):
     seconds = {"seconds": dict.fromkeys(("median", "quartile1", "quartile3"), 0.5)}
     group = {"workers": 1, "arrays": 3, "gradient_bytes": 1000}
     group.update(compute=seconds, synchronise=seconds, step=seconds)
-    machine = {"cpu": "some", "cores": 2, "load_before": [load, 0, 0]}
+    machine = {"cpu": "some", "cores": 2, "busy_before": busy}
     return {
         "command": "command", "threads": 1, "batch": 4, "size": 32, "backbone": "resnet18_v1b",
         "machine": machine, "groups": [group], "server_rate": 4000.0, "plans": [],
@@ -83,11 +83,11 @@ def result_of(load):
 
 
 def test_page_says_when_its_times_are_worth_nothing():
-    assert "busy" not in scaling.page(result_of(load=0.1))
-    assert "**The machine was busy" in scaling.page(result_of(load=5.0))
+    assert "busy" not in scaling.page(result_of(busy=0.02))
+    assert "**The machine was busy" in scaling.page(result_of(busy=0.5))
     # Nobody counted the bytes.
     assert "| 1 | 500 (500–500) | 500 (500–500) | not counted |" in scaling.page(
-        result_of(load=0.1)
+        result_of(busy=0.02)
     )
 
 

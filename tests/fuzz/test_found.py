@@ -1,6 +1,7 @@
 """What this suite has found, each by the shortest input that showed it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from gluon_dkpr.engine.checkpoint import load_run
 from gluon_dkpr.engine.launch.hosts import LaunchError, read_hosts
 from gluon_dkpr.engine.prediction.boxes import Boxes
 from gluon_dkpr.engine.prediction.errors import PredictionError
+from gluon_dkpr.engine.signature import ExportError, Signature
 from gluon_dkpr.presets import get_preset
 from gluon_dkpr.skeleton import (
     Parameter,
@@ -26,6 +28,7 @@ from gluon_dkpr.skeleton import (
     skeleton_to_dict,
 )
 
+SIGNATURES = Path(__file__).parents[2] / "symbols" / "signatures"
 # Twelve lines that stand for 10**10 entries.
 BOMB = "a0: &a0 [x]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 11)
@@ -127,3 +130,18 @@ def test_flag_of_two_dashes(capsys):
     assert caught.value.code == 2
     assert "argument --count: found '--', expected a value" in capsys.readouterr().err
     assert parser.parse_args(["--", "--count=--"]).rest == ["--count=--"]
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "value"),
+    [
+        *(("normalisation", "std", value) for value in ([], [0.5], [0.2, 0.2, 0.0], [-1.0] * 3)),
+        *(("crop", "margin", value) for value in (-0.1, float("inf"))),
+    ],
+)
+def test_signature_of_impossible_images(part, entry, value):
+    tree = json.loads((SIGNATURES / "resnet50_v1b-kinematic.json").read_text())
+    assert Signature.from_dict(tree).margin >= 0
+    tree[part][entry] = value
+    with pytest.raises(ExportError, match=f"{entry}.* is .*, expected"):
+        Signature.from_dict(tree)

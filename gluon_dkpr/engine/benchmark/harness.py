@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -18,8 +18,10 @@ from gluon_dkpr.errors import DkprError
 from gluon_dkpr.files import atomic_write
 
 ROUNDS = 21
-#: More waiting processes than this per core and the numbers say more about them than about us.
-BUSY_LOAD = 0.25
+#: More of the cores' time than this for other processes and the numbers speak of them, not of us.
+BUSY_SHARE = 0.1
+#: Seconds to watch the others for.
+WATCH_SECONDS = 2.0
 
 
 class BenchmarkError(DkprError):
@@ -101,8 +103,25 @@ def machine() -> dict:
         "cpu": found["cpu"],
         "cores": found["cores"],
         "platform": found["platform"],
-        "load_before": list(os.getloadavg()),
+        "busy_before": _busy_share(),
     }
+
+
+def _busy_share() -> float:
+    """Return the part of all cores' time that is used while this process waits."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        # Of the last minute: it remembers work that has ended.
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
+
+    def times() -> Tuple[int, int]:
+        ticks = [int(text) for text in stat.read_text().splitlines()[0].split()[1:9]]
+        return sum(ticks), ticks[3] + ticks[4]  # all, and those of waiting
+
+    before = times()
+    time.sleep(WATCH_SECONDS)
+    everything, idle = (new - old for new, old in zip(times(), before))
+    return 1 - idle / max(1, everything)
 
 
 def conditions(command: str, seed: int, threads: int) -> dict:
@@ -115,16 +134,14 @@ def conditions(command: str, seed: int, threads: int) -> dict:
     """
     found = machine()
     if is_busy(found):
-        load, cores = found["load_before"][0], found["cores"]
-        print(
-            f"the machine is busy (load {load:.2f} on {cores} cores): expect noise", file=sys.stderr
-        )
+        busy = f"{found['busy_before']:.0%} of {found['cores']} cores"
+        print(f"the machine is busy ({busy}): expect noise", file=sys.stderr)
     return {"command": command, "seed": seed, "threads": threads, "machine": found}
 
 
 def is_busy(found: dict) -> bool:
     """Tell whether other processes disturbed a measurement on a machine as ``machine`` tells it."""
-    return found["load_before"][0] > BUSY_LOAD * found["cores"]
+    return found["busy_before"] > BUSY_SHARE
 
 
 def footer(result: dict, peers: str = "") -> str:
@@ -135,8 +152,8 @@ def footer(result: dict, peers: str = "") -> str:
         peers: sentences about others that took part.
     """
     found = result["machine"]
-    return f"""{found["cpu"]}, {found["cores"]} cores; threads of each: {result["threads"]}; load
-before the run {found["load_before"][0]:.2f}. {peers}Made by
+    return f"""{found["cpu"]}, {found["cores"]} cores; threads of each: {result["threads"]}; others
+used {found["busy_before"]:.0%} of the cores' time before the run. {peers}Made by
 `{result["command"]}`.
 """
 

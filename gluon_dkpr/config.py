@@ -101,6 +101,8 @@ class TrainConfig:
         decay_at: for ``step``, the parts of the run after which the rate is multiplied by
             ``decay_factor``.
         momentum, weight_decay: of the optimiser (momentum: of ``sgd``).
+        joint_loss: ``squares``, Eq. 3 of the paper, or ``distances``, the mean of which is the
+            joint error itself: it asks less of poses that cannot be known.
         box_target: people's joints count relative to the box, as in the paper: those of a person
             in a box of twice the size in mm count half. Without it they count in mm.
         guide_weight: of the joints that the kinematic head starts from, where it computes the
@@ -126,6 +128,7 @@ class TrainConfig:
     decay_factor: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 0.0
+    joint_loss: str = "squares"
     box_target: bool = False
     guide_weight: float = 3.0
     bound_weight: float = 0.0
@@ -145,6 +148,8 @@ class TrainConfig:
         )
         schedules = ("constant", "cosine", "step")
         _require(self.schedule in schedules, "train.schedule", self.schedule, f"one of {schedules}")
+        losses = ("squares", "distances")
+        _require(self.joint_loss in losses, "train.joint_loss", self.joint_loss, f"one of {losses}")
         _require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
         _require(0 <= self.momentum < 1, "train.momentum", self.momentum, "0 to below 1")
         _require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")

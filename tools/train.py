@@ -25,6 +25,7 @@ def parse():
         ("--batch-size", int, "over all devices (default: the preset's)"),
         ("--learning-rate", float, "at the start (default: the preset's)"),
         ("--seed", int, "of weights and order of samples (default: 0)"),
+        ("--joint-loss", str, "squares (Eq. 3) or distances (default: the preset's)"),
         ("--bound-weight", float, "of the soft joint limits (default: the preset's, 0)"),
     ):
         name = flag[2:].replace("-", "_")
@@ -34,7 +35,7 @@ def parse():
         "none, or a file: Gluon .params, torchvision .pth or .safetensors "
         "(default: the preset's)")  # fmt: skip
     add("--raw-outputs", dest="model.scaled_outputs", action="store_const", const=False,
-        help="do not scale the last layer's outputs")  # fmt: skip
+        help="the last layer's outputs are the motion")  # fmt: skip
     add("--paper", action="store_true", help="the paper's own hyper-parameters (SGD, batch 512)")
     add("--amp", dest="train.amp", action="store_const", const=True,
         help="compute the backbone in float16, on GPUs")  # fmt: skip

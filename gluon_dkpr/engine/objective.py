@@ -12,7 +12,7 @@ from gluon_dkpr.data import Batch, LabelLayout, to_network_input
 from gluon_dkpr.data.human import is_root_relative
 from gluon_dkpr.engine.mixed_precision import mixed_network
 from gluon_dkpr.model_zoo import PoseNet
-from gluon_dkpr.nn import JointLoss, KinematicLayer, ParameterBoundLoss, ParameterLoss
+from gluon_dkpr.nn import DistanceLoss, JointLoss, KinematicLayer, ParameterBoundLoss, ParameterLoss
 from gluon_dkpr.types import Array, Tensor
 
 
@@ -59,7 +59,8 @@ class Objective:
         # What computes the outputs, with the network's parameters.
         self._forward = mixed_network(net, self._sized) if config.amp else net
         self._by_parameter = net.method == "parameter"
-        self._loss = ParameterLoss() if self._by_parameter else JointLoss()
+        losses = {"squares": JointLoss, "distances": DistanceLoss}
+        self._loss = ParameterLoss() if self._by_parameter else losses[config.joint_loss]()
         self._loss.hybridize(static_alloc=True)
         self._kinematic = self._bounds = None
         if self._by_parameter:

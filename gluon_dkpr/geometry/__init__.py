@@ -10,7 +10,7 @@ from gluon_dkpr.geometry.kinematics import (
     rotation_matrix,
 )
 from gluon_dkpr.geometry.parts import Part, part_axes, part_levers, skeleton_parts
-from gluon_dkpr.geometry.planar_angles import angles_from_joints
+from gluon_dkpr.geometry.planar_angles import PlanarBones, angles_from_joints, planar_bones
 from gluon_dkpr.geometry.statistics import (
     PoseStatistics,
     orientation_parameters,
@@ -25,6 +25,7 @@ __all__ = [
     "CropError",
     "MotionError",
     "Part",
+    "PlanarBones",
     "PoseStatistics",
     "align",
     "angles_from_joints",
@@ -34,6 +35,7 @@ __all__ = [
     "orientation_parameters",
     "part_axes",
     "part_levers",
+    "planar_bones",
     "pose_statistics",
     "procrustes",
     "rotation_matrix",

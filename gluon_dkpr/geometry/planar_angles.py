@@ -19,6 +19,28 @@ from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
 
 
+class PlanarBones(NamedTuple):
+    """The n visible bones with a direction, and how the angles of the motion follow from these.
+
+    Attributes:
+        parents, children: joints at their ends, indices into ``skeleton.joint_names``, (n,).
+        references: the bone that each hangs on, an index into these lists; -1 for the world, (n,).
+        rests: direction relative to that bone at the middle of the bounds, radians, (n,).
+        middle: the motion there, with 0 for lengths, (P,).
+        solution: (P, n). The angles are ``middle + solution @ deviations``, least squares, where
+            deviations are those of the bones' relative directions from ``rests``.
+        determined: every set of deviations is that of a motion.
+    """
+
+    parents: Array
+    children: Array
+    references: Array
+    rests: Array
+    middle: Array
+    solution: Array
+    determined: bool
+
+
 class _Turn(NamedTuple):
     """An angle in the world as a linear function of the motion: ``row @ motion + rest``."""
 
@@ -61,16 +83,9 @@ def angles_from_joints(skeleton: Skeleton, joints: Array) -> Array:
         MotionError: for a skeleton in three dimensions or one whose angles do not follow from the
             directions of its bones, and for joints of the wrong shape or not finite.
     """
-    _check_planar(skeleton)
+    bones = planar_bones(skeleton)
     joints = _checked_joints(skeleton, joints)
-    bones = _bones(skeleton)
-    angles = np.flatnonzero(skeleton.is_angle())
-    matrix = np.array([bone.turn.row[angles] for bone in bones]).reshape(len(bones), len(angles))
-    _check_identifiable(skeleton, matrix, angles)
-    directions = _directions(bones, joints, _middle(skeleton))
-    motion = np.zeros((len(joints), skeleton.num_parameters))
-    rests = np.array([bone.turn.rest for bone in bones])
-    motion[:, angles] = (directions - rests) @ np.linalg.pinv(matrix).T
+    motion = bones.middle + _deviations(bones, joints) @ bones.solution.T
     root = joints[:, skeleton.joint_names.index(skeleton.root.name)]
     for axis, name in enumerate(skeleton.position):
         column = skeleton.parameter_names.index(name)
@@ -78,19 +93,55 @@ def angles_from_joints(skeleton: Skeleton, joints: Array) -> Array:
     return motion
 
 
-def _directions(bones: List[_Bone], joints: Array, middle: Array) -> Array:
-    """Return the direction of each bone in the world, unwrapped, shape (B, bones), radians."""
-    directions = np.zeros((len(joints), len(bones)))
-    for i, bone in enumerate(bones):
-        expected = bone.turn.row @ middle + bone.turn.rest
-        if bone.reference is not None:
-            parent = bones[bone.reference].turn
-            expected -= parent.row @ middle + parent.rest
-            expected = expected + directions[:, bone.reference]
-        x, y = (joints[:, bone.child] - joints[:, bone.parent]).T
-        deviation = _wrapped(np.arctan2(y, x) - expected)
-        directions[:, i] = expected + np.where((x == 0) & (y == 0), 0.0, deviation)
-    return directions
+def planar_bones(skeleton: Skeleton) -> PlanarBones:
+    """Return the bones that tell the angles of a planar object.
+
+    Args:
+        skeleton: a planar object.
+
+    Raises:
+        MotionError: for a skeleton in three dimensions or one whose angles do not follow from the
+            directions of its bones.
+    """
+    _check_planar(skeleton)
+    bones, angles = _bones(skeleton), np.flatnonzero(skeleton.is_angle())
+    matrix = np.array([bone.turn.row[angles] for bone in bones]).reshape(len(bones), len(angles))
+    _check_identifiable(skeleton, matrix, angles)
+    middle = np.where(skeleton.is_angle(), _middle(skeleton), 0.0)
+    directions = [bone.turn.row @ middle + bone.turn.rest for bone in bones]
+    references = np.array([-1 if b.reference is None else b.reference for b in bones], dtype=int)
+    # Which deviations add up to the direction of a bone in the world.
+    sums, rests = np.eye(len(bones)), np.array(directions)
+    for i, reference in enumerate(references):
+        if reference >= 0:
+            sums[i] += sums[reference]
+            rests[i] -= directions[reference]
+    solution = np.zeros((skeleton.num_parameters, len(bones)))
+    solution[angles] = np.linalg.pinv(matrix) @ sums
+    return PlanarBones(
+        np.array([bone.parent for bone in bones], dtype=int),
+        np.array([bone.child for bone in bones], dtype=int),
+        references,
+        rests,
+        middle,
+        solution,
+        len(bones) == len(angles),
+    )
+
+
+def _deviations(bones: PlanarBones, joints: Array) -> Array:
+    """Return by how much the bones deviate from their rests, shape (B, n), radians."""
+    directions = np.zeros((len(joints), len(bones.rests)))
+    deviations = np.zeros_like(directions)
+    for i, (parent, child) in enumerate(zip(bones.parents, bones.children)):
+        expected = bones.rests[i]
+        if bones.references[i] >= 0:
+            expected = expected + directions[:, bones.references[i]]
+        x, y = (joints[:, child] - joints[:, parent]).T
+        known = (x != 0) | (y != 0)
+        deviations[:, i] = np.where(known, _wrapped(np.arctan2(y, x) - expected), 0.0)
+        directions[:, i] = expected + deviations[:, i]
+    return deviations
 
 
 def _wrapped(angle: Array) -> Array:

@@ -9,12 +9,13 @@ from gluon_dkpr.nn.heads import (
     make_head,
 )
 from gluon_dkpr.nn.kinematic import KinematicLayer
-from gluon_dkpr.nn.loss import JointLoss, ParameterBoundLoss, ParameterLoss
+from gluon_dkpr.nn.loss import DistanceLoss, JointLoss, ParameterBoundLoss, ParameterLoss
 
 __all__ = [
     "METHODS",
     "DirectJoint",
     "DirectParameter",
+    "DistanceLoss",
     "JointLoss",
     "KinematicJoint",
     "KinematicLayer",

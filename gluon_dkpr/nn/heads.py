@@ -18,6 +18,7 @@ from gluon_dkpr.geometry import PoseStatistics, orientation_parameters, skeleton
 from gluon_dkpr.nn.inverse import InverseKinematics
 from gluon_dkpr.nn.kinematic import KinematicLayer
 from gluon_dkpr.nn.motion import AffineMotion, TurningMotion
+from gluon_dkpr.nn.planar_inverse import PlanarInverse, told_by_bones
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Tensor
 
@@ -83,8 +84,9 @@ class KinematicJoint(Head):
 
     How the motion follows from z depends on the skeleton, by constants alone:
 
-    - In three dimensions by :class:`~gluon_dkpr.nn.inverse.InverseKinematics`, where
-      :func:`gluon_dkpr.geometry.skeleton_parts` finds parts.
+    - From joints by inverse kinematics in closed form where there is one: in three dimensions
+      :class:`~gluon_dkpr.nn.inverse.InverseKinematics`, in the plane
+      :class:`~gluon_dkpr.nn.planar_inverse.PlanarInverse`.
     - Else ``motion = mean + W z`` with W of :func:`gluon_dkpr.geometry.pose_statistics`: all
       outputs of the network matter equally. An angle of the global orientation that may go all
       the way round is the direction of a point in the plane, whose two coordinates are outputs:
@@ -103,12 +105,11 @@ class KinematicJoint(Head):
         **kwargs,
     ):
         super().__init__(skeleton, **kwargs)
-        parts = None if raw_outputs else skeleton_parts(skeleton)
-        self.has_guide = parts is not None
         with self.name_scope():
+            inverse = None if raw_outputs else _inverse(skeleton, statistics)
+            self.has_guide = inverse is not None
             if self.has_guide:
-                self.motion = InverseKinematics(skeleton, parts, statistics, prefix="motion_")
-                self._num_inputs = self.motion.num_inputs
+                self.motion, self._num_inputs = inverse, inverse.num_inputs
             else:
                 self.motion, self._num_inputs = _motion(skeleton, statistics, raw_outputs)
             self.kinematic = KinematicLayer(skeleton, prefix="kinematic_")
@@ -136,6 +137,16 @@ class KinematicJoint(Head):
         if scale is not None:
             guide = F.broadcast_mul(guide, F.expand_dims(scale, axis=2))
         return self.kinematic(motion, *more), motion, guide
+
+
+def _inverse(skeleton: Skeleton, statistics: Optional[PoseStatistics]):
+    """Return a block from joints to the motion, or ``None``."""
+    parts, bones = skeleton_parts(skeleton), told_by_bones(skeleton)
+    if parts is not None:
+        return InverseKinematics(skeleton, parts, statistics, prefix="motion_")
+    if bones is not None:
+        return PlanarInverse(skeleton, bones, statistics, prefix="motion_")
+    return None
 
 
 def _motion(skeleton: Skeleton, statistics: Optional[PoseStatistics], raw_outputs: bool):

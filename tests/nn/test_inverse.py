@@ -14,7 +14,7 @@ from gluon_dkpr.geometry import (
 )
 from gluon_dkpr.nn import make_head
 from gluon_dkpr.nn.inverse_maps import part_frames
-from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, hand, human36m, planar
+from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, hand, human36m
 
 HUMAN, HAND = human36m().scaled(1e-3), hand().scaled(1e-2)
 #: Joints from the right points, relative to the skeleton. Offsets of less than LEAST_LEVER of a
@@ -210,7 +210,5 @@ def test_skeletons_without_a_closed_form_get_another_head(rotations):
     assert head(z).shape == (2, 17, 3) and head.guided(mx.nd, z)[2] is None
 
 
-def test_planar_objects_and_raw_outputs_have_no_guide():
-    assert skeleton_parts(planar(10)) is None
-    assert not make_head("kinematic", planar(10)).has_guide
+def test_raw_outputs_have_no_guide():
     assert not make_head("kinematic", HUMAN, raw_outputs=True).has_guide

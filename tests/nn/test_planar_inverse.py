@@ -1,0 +1,144 @@
+"""Inverse kinematics in the plane, in a network, against trigonometry in NumPy."""
+
+import math
+
+import numpy as np
+import pytest
+
+from gluon_dkpr.backend import mx
+from gluon_dkpr.geometry import (
+    angles_from_joints,
+    forward_kinematics,
+    pose_statistics,
+    sample_within_bounds,
+)
+from gluon_dkpr.nn import make_head
+from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, planar
+
+FLOAT32 = 2e-5
+LEVELS = (3, 6, 8, 10)
+
+
+def scaled(level):
+    return planar(level).scaled(1 / 128)
+
+
+def guided(head, z):
+    return [out.asnumpy() for out in head.guided(mx.nd, mx.nd.array(z))]
+
+
+def arm(*bones, rotations=("turn",), bounds=(None, None), offset=(0.0, 0.0)):
+    """Return an object with bones at its root, ``(x, y)`` each, all turned by the same angles."""
+    turns = tuple(Rotation("z", name) for name in rotations)
+    ends = [Joint(f"end{i}", "root", bone) for i, bone in enumerate(bones)]
+    parameters = tuple(Parameter(name, "radian", *bounds) for name in rotations)
+    return Skeleton("arm", 2, parameters, (Joint("root", offset=offset, rotations=turns), *ends))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_joints_of_a_motion_give_it_back(level, seed, hybridize):
+    skeleton = scaled(level)
+    motion = sample_within_bounds(skeleton, 64)
+    statistics = pose_statistics(skeleton, motion)
+    joints = forward_kinematics(skeleton, motion)
+    head = make_head("kinematic", skeleton, statistics)
+    head.initialize()
+    if hybridize:
+        head.hybridize()
+    z = (joints - statistics.joints_mean) / statistics.joints_std
+    made, found, guide = guided(head, z.reshape(64, -1))
+    np.testing.assert_allclose(found, motion, atol=FLOAT32)
+    np.testing.assert_allclose(made, joints, atol=FLOAT32)
+    np.testing.assert_allclose(guide, joints, atol=FLOAT32)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_joints_of_no_motion_give_the_nearest_angles(level, seed):
+    skeleton = scaled(level)
+    joints = forward_kinematics(skeleton, sample_within_bounds(skeleton, 64))
+    joints += 0.01 * np.random.randn(*joints.shape)
+    head = make_head("kinematic", skeleton)
+    head.initialize()
+    made, found, guide = guided(head, joints.reshape(64, -1))
+    expected = angles_from_joints(skeleton, joints)
+    np.testing.assert_allclose(found, expected, atol=FLOAT32)
+    np.testing.assert_allclose(made, forward_kinematics(skeleton, expected), atol=FLOAT32)
+    np.testing.assert_allclose(guide, joints, atol=FLOAT32)
+
+
+def test_object_that_goes_all_the_way_round():
+    skeleton = arm((0.5, 0.0))
+    head = make_head("kinematic", skeleton)
+    head.initialize()
+    for degrees in range(-180, 181, 15):
+        joints = forward_kinematics(skeleton, [[math.radians(degrees)]])
+        made, found, _ = guided(head, joints.reshape(1, -1))
+        np.testing.assert_allclose(made, joints, atol=FLOAT32)
+        assert math.cos(found[0, 0] - math.radians(degrees)) == pytest.approx(1.0)
+
+
+def test_root_away_from_the_origin():
+    skeleton = Skeleton(
+        "placed",
+        2,
+        (Parameter("x", "length"), Parameter("y", "length"), Parameter("a", "radian", -1.0, 2.0)),
+        (
+            Joint("root", offset=(0.25, -0.5), rotations=(Rotation("z", "a", -1.0, 0.3),)),
+            Joint("end", "root", (0.3, 0.4)),
+        ),
+        position=("x", "y"),
+    )
+    motion = np.array([[0.1, 0.2, 1.1], [-0.3, 0.0, -0.7]])
+    head = make_head("kinematic", skeleton)
+    head.initialize()
+    found = guided(head, forward_kinematics(skeleton, motion).reshape(2, -1))[1]
+    np.testing.assert_allclose(found, motion, atol=FLOAT32)
+
+
+@pytest.mark.parametrize(
+    ("skeleton", "closed"),
+    [
+        (arm((0.5, 0.0)), True),
+        (arm((0.5, 0.0), (0.0, 0.3)), False),  # where one bone has gone round, the other has not
+        (arm((0.5, 0.0), (0.0, 0.3), bounds=(-1.0, 1.0)), True),
+        (arm((0.5, 0.0), rotations=("turn", "bend"), bounds=(-1.0, 1.0)), False),
+        (arm((0.0, 0.0)), False),  # a bone without a length points nowhere
+    ],
+    ids=["free", "free-twice-told", "bounded-twice-told", "two-in-one", "no-bone"],
+)
+def test_which_objects_have_a_closed_form(skeleton, closed):
+    head = make_head("kinematic", skeleton)
+    assert head.has_guide == closed
+    head.initialize()
+    assert head(mx.nd.ones((2, head.num_inputs))).shape == (2, skeleton.num_joints, 2)
+
+
+def test_gradient_is_that_of_differences(seed):
+    skeleton = scaled(8)
+    statistics = pose_statistics(skeleton, sample_within_bounds(skeleton, 100))
+    head = make_head("kinematic", skeleton, statistics)
+    head.initialize()
+    head.cast("float64")
+    z = mx.nd.array(0.5 * np.random.randn(3, head.num_inputs), dtype="float64")
+    weight = mx.nd.array(np.random.randn(3, skeleton.num_joints, 2), dtype="float64")
+    z.attach_grad()
+    with mx.autograd.record():
+        value = (head(z) * weight).sum()
+    value.backward()
+    step = 1e-6 * np.random.randn(*z.shape)
+    ends = [
+        (head(z + sign * mx.nd.array(step, dtype="float64")) * weight).sum() for sign in (1, -1)
+    ]
+    expected = (ends[0] - ends[1]).asscalar() / 2
+    np.testing.assert_allclose((z.grad.asnumpy() * step).sum(), expected, rtol=1e-6)
+
+
+def test_bones_without_length_have_a_finite_gradient():
+    head = make_head("kinematic", scaled(6))
+    head.initialize()
+    z = mx.nd.zeros((1, head.num_inputs))
+    z.attach_grad()
+    with mx.autograd.record():
+        value = head(z).square().sum()
+    value.backward()
+    assert np.isfinite(value.asscalar()) and np.isfinite(z.grad.asnumpy()).all()

@@ -8,7 +8,7 @@ import shutil
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.config import Config
@@ -70,17 +70,26 @@ class Cell:
         return config.replace(**QUICK) if quick else config
 
 
-def plan(levels: Iterable[int] = LEVELS, seeds: Optional[Tuple[int, ...]] = None) -> List[Cell]:
+def plan(
+    levels: Iterable[int] = LEVELS,
+    seeds: Optional[Sequence[int]] = None,
+    methods: Optional[Sequence[str]] = None,
+    paper: bool = False,
+) -> List[Cell]:
     """Return the cells of figure 5: two seeds at the easiest and the hardest level.
 
     Args:
         levels: numbers of parameters.
         seeds: for every level, instead.
+        methods: by default all.
+        paper: with the paper's hyper-parameters.
     """
     cells = []
     for level in levels:
         chosen = seeds or ((0, 1) if level in (LEVELS[0], LEVELS[-1]) else (0,))
-        cells += [Cell(level, method, seed) for seed in chosen for method in METHODS]
+        cells += [
+            Cell(level, method, seed, paper) for seed in chosen for method in methods or METHODS
+        ]
     return cells
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure how fast it is, beside others: `python tools/benchmark.py kinematics`."""
+"""Measure how fast it is, beside others: `python tools/benchmark.py kinematics`, or `... all`."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ BENCHMARKS = {
     "kinematics": "the kinematic layer against pytorch_kinematics, forward and backward",
     "fit": "fit_model against SciPy's least squares and gradient descent, on motion capture",
     "pipeline": "the input pipeline alone against MXNet's ImageRecordIter",
-    "train": "our training step with its input pipeline against a bare GluonCV ResNet-50 loop",
+    "train": "our training step with its input pipeline against bare GluonCV and torch loops",
     "predict": "prediction by our exports against onnxruntime",
+    "growth": "how time grows with the size of a skeleton, a batch and a data set",
     "scaling": "bytes and seconds of gradients summed over workers, and what to expect of more",
+    "all": "all of these, each in a process of its own, and write one table of them",
 }
+NAMES = {"nargs": "+", "metavar": "NAME"}
 DATA = ("--data", {"dest": "record", "help": "data set of people (default: random textures)"})
+MODEL = ("--model", {"help": "trained run folder: what int8 costs in joints, too"})
+PEERS = [("--peer-python", {"help": "one with requirements/peers.txt (default: .peers/, made)"})]
+TORCH = [*PEERS, ("--no-peer", {"action": "store_true", "help": "train without torch beside it"})]
 #: Module -> its own flags, each an argument of its run().
 FLAGS = {
-    "kinematics": [
-        ("--compiled", {"action": "store_true", "help": "time the peer's torch.compile mode too"}),
-        ("--peer-python", {"help": "one with requirements/peers.txt (default: .peers/, made)"}),
-    ],
+    "kinematics": [*PEERS, ("--compiled", {"action": "store_true", "help": "and torch.compile"})],
     "pipeline": [DATA],
-    "predict": [("--model", {"help": "trained run folder: what int8 costs in joints, too"})],
-    "train": [
-        DATA,
+    "predict": [MODEL],
+    "train": [DATA, *TORCH,
         ("--ctx", {"default": "cpu", "help": "devices: cpu, gpu, or a list such as gpu0,gpu1"}),
-        ("--batch-size", {"type": int, "default": 8, "dest": "batch",
-                          "help": "images of a batch, over all devices"}),
-    ],
+        ("--batch-size", {"type": int, "default": 8, "dest": "batch", "help": "on all devices"})],
+    "all": [("--only", {**NAMES, "help": "run these"}), ("--skip", {**NAMES, "help": "not these"}),
+        ("--collect", {"action": "store_true", "dest": "collect_only", "help": "run none, but "
+                       "make the table of the files that are there"}), *TORCH, MODEL],
 }  # fmt: skip
 
 
@@ -43,14 +46,12 @@ def parse(arguments: Optional[Sequence[str]]):
     commands = parser.add_subparsers(dest="benchmark", metavar="BENCHMARK", required=True)
     for name, what in BENCHMARKS.items():
         command = commands.add_parser(name, help=what, description=f"Measure {what}.")
-        out = f"docs/results/benchmark-{name}.json"
-        add = command.add_argument
-        add("--out", metavar="FILE", default=out, help="numbers; a page .md comes beside them")
+        add, out = command.add_argument, "docs/results/benchmark" + f"-{name}" * (name != "all")
+        add("--out", metavar="FILE", default=f"{out}.json", help="numbers; a page .md beside them")
         add("--seconds", type=float, default=4.0, help="timed seconds of each number")
         add("--threads", type=int, default=1 if name == "scaling" else 2, help="of each contestant")
         add("--seed", type=int, default=0, help="of the inputs")
-        own = [add(flag, **how) for flag, how in FLAGS.get(name, ())]
-        command.set_defaults(own=own)
+        command.set_defaults(own=[add(flag, **how) for flag, how in FLAGS.get(name, ())])
     args = parser.parse_args(arguments)
     numbers = args.seconds, args.threads, getattr(args, "batch", 1)
     if not 0 < args.seconds < float("inf") or min(numbers) <= 0:
@@ -63,16 +64,15 @@ def parse(arguments: Optional[Sequence[str]]):
 def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the benchmark that the command line names."""
     args = parse(arguments)
-    # Read when MXNet is loaded, or the peer's torch.
-    os.environ["OMP_NUM_THREADS"] = str(args.threads)
+    os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read when MXNet or the peer's torch load
     module = importlib.import_module(f"gluon_dkpr.engine.benchmark.{args.benchmark}")
     command = f"python tools/benchmark.py {args.benchmark} --seconds {args.seconds:g}"
     command += f" --threads {args.threads} --seed {args.seed}"
     options = {flag.dest: getattr(args, flag.dest) for flag in args.own}
-    for flag in args.own:
-        value = options[flag.dest]
+    for flag, value in zip(args.own, options.values()):
         if value and flag.dest != "peer_python":  # where that lives says nothing to others
-            command += f" {flag.option_strings[0]}" + ("" if value is True else f" {value}")
+            values = [] if value is True else value if flag.nargs == "+" else [value]
+            command += " ".join(["", flag.option_strings[0], *map(str, values)])
     print(module.run(Path(args.out), command, args.seconds, args.threads, args.seed, **options))
 
 

@@ -121,7 +121,8 @@ def paper_table() -> List[str]:
 def benchmarks(results: Path) -> List[str]:
     """One line a benchmark: its page and the command that wrote it."""
     rows = []
-    for path in sorted(results.glob("*.json")):
+    # The table of all ratios first, if it is there.
+    for path in sorted(results.glob("*.json"), key=lambda p: (p.stem != "benchmark", p.name)):
         page = path.with_suffix(".md")
         if page.is_file() and path.stem != "make-train":  # that stands at the top of the page
             title = page.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")

@@ -64,6 +64,9 @@ def test_groups_are_measured(tmp_path):
         moved = group["synchronise"]["bytes"]["median"]
         assert moved == pytest.approx(2 * expected * group["workers"], rel=0.1)
         assert group["compute"]["bytes"]["median"] < 0.1 * moved
+    (row,) = scaling.summary(result)
+    assert row.what == "training step of 2 workers"
+    assert row.ratio == result["groups"][1]["efficiency"] and row.ratio["median"] > 0
     found = result["groups"][0]["synchronise"]["seconds"]["median"]
     assert result["server_rate"] == pytest.approx(2 * expected / found)
     assert f"{expected:,} bytes in float32" in text

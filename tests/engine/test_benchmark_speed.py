@@ -12,6 +12,7 @@ from gluon_dkpr.backend import mx
 from gluon_dkpr.data import RecordDataset, RecordError, loader
 from gluon_dkpr.engine.benchmark import harness, pictures, pipeline, train
 from gluon_dkpr.engine.benchmark.harness import BenchmarkError
+from gluon_dkpr.engine.benchmark.torch_step import Joined
 from gluon_dkpr.engine.loop import Loop
 from gluon_dkpr.geometry import forward_kinematics
 
@@ -106,6 +107,9 @@ def test_training_is_measured(record, short, tmp_path):
     assert 0 < found["head"]["share"]["median"] < 1
     assert result["data"]["outputs"] == 51
     assert "resnet18_v1b, batches of 2 images of\n32 x 32 px (set) on cpu" in text
+    assert "Torch did not take part: it is compared on one cpu with resnet50_v1b." in text
+    rows = train.summary(result)
+    assert [(row.against, row.ratio) for row in rows] == list(found["ratio"].items())
 
 
 def test_contestants_have_twins_in_opposite_order(record, short, monkeypatch):
@@ -120,7 +124,7 @@ def test_contestants_have_twins_in_opposite_order(record, short, monkeypatch):
     monkeypatch.setattr(train, "ROUNDS", 5)
     config = train.make_config(2, seed=0, backbone="resnet18_v1b")
     with RecordDataset(record, "train") as dataset:
-        found = train.measure(config, dataset, [mx.cpu()], 1.0)
+        found = train.measure(config, dataset, [mx.cpu()], 1.0, Joined(None, ""))
     names = [train.OURS, train.REPEATED, train.BARE]
     assert seen == [f"{n}, 0" for n in names] + [f"{n}, 1" for n in names[::-1]] + [train.HEAD]
     for speed in found["images_per_second"].values():
@@ -149,7 +153,8 @@ def test_loops_are_fed_as_the_table_says(record, monkeypatch):
     np.testing.assert_array_equal(fed[train.RepeatedLoop], expected[:1].repeat(8, axis=0))
 
 
-def test_set_that_is_too_small_is_refused(record, tmp_path):
+def test_set_that_is_too_small_is_refused(record, tmp_path, monkeypatch):
+    monkeypatch.setattr(train.torch_step, "joined", None)  # nor is torch fetched for it
     with pytest.raises(BenchmarkError, match=r"set\.rec: 24 images, expected more than 52"):
         pipeline.run(tmp_path / "p.json", "", 0.01, 1, 0, record=str(record))
     with pytest.raises(BenchmarkError, match=r"set\.rec: 24 images are kept decoded in memory"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -173,6 +173,12 @@ def measure(skeleton: Skeleton, joints: Array, seconds: float, seed: int, worker
         "converged": float(ours.converged.mean()),
         "iterations": float(ours.iterations.mean()),
     }
+
+
+def summary(result: dict) -> List[harness.Row]:
+    """Return the ratios for the table of all benchmarks."""
+    ratios = result["fit"]["ratio"].items()
+    return [harness.Row(f"{OURS}, {result['threads']} processes", *found) for found in ratios]
 
 
 def page(result: dict) -> str:

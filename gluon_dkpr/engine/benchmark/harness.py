@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -39,6 +39,20 @@ class Contestant:
 
     name: str
     time: Callable[[int], float]
+
+
+class Row(NamedTuple):
+    """One comparison of a benchmark, for the table of all.
+
+    Attributes:
+        what: of ours is measured.
+        against: the other, or the limit.
+        ratio: a spread, above 1 where ours is faster; or ``exponent`` and its standard ``error``.
+    """
+
+    what: str
+    against: str
+    ratio: Dict[str, float]
 
 
 def repeated(name: str, call: Callable[[], object]) -> Contestant:

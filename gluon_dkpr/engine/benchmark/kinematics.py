@@ -9,9 +9,9 @@ from typing import Callable, List, Optional, Sequence
 import numpy as np
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.engine.benchmark import harness
-from gluon_dkpr.engine.benchmark.harness import BenchmarkError, Contestant
-from gluon_dkpr.engine.benchmark.peer import PeerProcess, make_environment
+from gluon_dkpr.engine.benchmark import harness, traffic
+from gluon_dkpr.engine.benchmark.harness import BenchmarkError, Contestant, Row
+from gluon_dkpr.engine.benchmark.peer import PEERS, REQUIREMENTS, PeerProcess, make_environment
 from gluon_dkpr.engine.benchmark.urdf import skeleton_to_urdf
 from gluon_dkpr.nn import KinematicLayer
 from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, human36m
@@ -27,8 +27,9 @@ PEER_MODES = {
 }
 #: Both work in float32; relative to the largest number of either.
 AGREEMENT = 1e-4
+#: Calls that are profiled, and operators that the page names.
+PROFILED, NAMED = 10, 5
 PEER_PROGRAM = Path(__file__).with_name("peer_kinematics.py")
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def human_of_24_turns() -> Skeleton:
@@ -70,13 +71,12 @@ def our_step(layer: KinematicLayer, motion: Array, weight: Array) -> Callable:
     return step
 
 
-def our_contestant(layer: KinematicLayer, batch: int, seed: int) -> Contestant:
-    """Return our side of a race at a batch size."""
+def random_step(layer: KinematicLayer, batch: int, seed: int) -> Callable:
+    """Return ``our_step`` on random poses."""
     skeleton = layer.skeleton
     random = np.random.RandomState(seed)
     motion = random.normal(size=(batch, skeleton.num_parameters))
-    step = our_step(layer, motion, random.normal(size=(batch, skeleton.num_joints, 3)))
-    return harness.repeated(OURS, step)
+    return our_step(layer, motion, random.normal(size=(batch, skeleton.num_joints, 3)))
 
 
 def peer_contestant(peer: PeerProcess, case: str, mode: str, batch: int, seed: int) -> Contestant:
@@ -113,9 +113,14 @@ def check_agreement(layer: KinematicLayer, peer: PeerProcess, mode: str, seed: i
 
 
 def race(
-    skeleton: Skeleton, peer: PeerProcess, modes: Sequence[str], seconds: float, seed: int
+    skeleton: Skeleton,
+    peer: PeerProcess,
+    modes: Sequence[str],
+    seconds: float,
+    threads: int,
+    seed: int,
 ) -> List[dict]:
-    """Time one skeleton at every batch size."""
+    """Time one skeleton at every batch size; look into the layer at the largest."""
     layer = our_layer(skeleton)
     urdf, links = skeleton_to_urdf(skeleton)
     parameters = list(skeleton.parameter_names)
@@ -124,22 +129,62 @@ def race(
         check_agreement(layer, peer, mode, seed)
     results = []
     for batch in BATCHES:
-        theirs = [peer_contestant(peer, skeleton.name, mode, batch, seed) for mode in modes]
-        samples = harness.interleave([our_contestant(layer, batch, seed), *theirs], seconds)
+        step = random_step(layer, batch, seed)
+        contestants = [harness.repeated(OURS, step)]
+        contestants += [peer_contestant(peer, skeleton.name, mode, batch, seed) for mode in modes]
+        if batch == max(BATCHES):
+            contestants.append(traffic.copy_contestant(threads))
+        samples = harness.interleave(contestants, seconds)
+        copies = samples.pop(traffic.COPY, None)
         ours = samples[OURS]
-        results.append(
-            {
-                "skeleton": skeleton.name,
-                "batch": batch,
-                "seconds": {name: harness.spread(times) for name, times in samples.items()},
-                "ratio": {
-                    name: harness.ratios(ours, times)
-                    for name, times in samples.items()
-                    if name != OURS
-                },
-            }
-        )
+        found = {
+            "skeleton": skeleton.name,
+            "batch": batch,
+            "seconds": {name: harness.spread(times) for name, times in samples.items()},
+            "ratio": {
+                name: harness.ratios(ours, times) for name, times in samples.items() if name != OURS
+            },
+        }
+        if copies:
+            least = traffic.least_bytes(skeleton, batch)
+            found["limit"] = traffic.share_of_limit(least, ours, copies)
+            found["operators"] = traffic.operators(step, PROFILED)
+        results.append(found)
     return results
+
+
+def summary(result: dict) -> List[Row]:
+    """Return the ratios for the table of all benchmarks."""
+    rows = []
+    for found in result["races"]:
+        what = f"{OURS}, {found['skeleton']}, batch {found['batch']}"
+        rows += [Row(what, name, ratio) for name, ratio in found["ratio"].items()]
+        if "limit" in found:
+            rows.append(Row(what, "limit: its inputs and outputs copied", found["limit"]["share"]))
+    return rows
+
+
+def _made_of(result: dict) -> str:
+    """Return the paragraphs about the limit and the operators."""
+    parts = []
+    for found in result["races"]:
+        if "limit" not in found:
+            continue
+        limit = found["limit"]
+        gigabytes = harness.cell(limit["copy_bytes_per_second"], ".1f", 1e-9)
+        rows = [["operator", "calls", "ms", "share"]]
+        for row in found["operators"][:NAMED]:
+            cells = f"{row['count']:g}", f"{row['milliseconds']:.3g}", f"{row['share']:.0%}"
+            rows.append([f"`{row['name']}`", *cells])
+        parts.append(f"""{found["skeleton"].capitalize()}, batch {found["batch"]}: motion, joints
+and the gradients of both are {limit["bytes"] / 1e6:.2f} MB. NumPy's copy of a large array, with as
+many threads in the same rounds, moved {gigabytes} GB/s, read and written. To move each of them once
+at that rate takes {harness.cell(limit["share"], ".2%")} of the layer's time; the rest is computing,
+and moving what lies between. The longest of {len(found["operators"])} kinds of operators:
+
+{harness.markdown_table(rows)}
+""")
+    return "\n".join(parts)
 
 
 def page(result: dict) -> str:
@@ -163,6 +208,9 @@ peer's documented `forward_kinematics` with the positions of all links stacked; 
 
 {harness.markdown_table(rows)}
 
+## What the layer's time is made of
+
+{_made_of(result)}
 {harness.footer(result, peers)}"""
 
 
@@ -188,13 +236,13 @@ def run(
             repository's folder.
     """
     conditions = harness.conditions(command, seed, threads)
-    python = peer_python or make_environment(ROOT / ".peers", ROOT / "requirements" / "peers.txt")
+    python = peer_python or make_environment(PEERS, REQUIREMENTS)
     modes = list(PEER_MODES) if compiled else ["eager", "tensor"]
     with PeerProcess(python, PEER_PROGRAM, str(threads)) as peer:
         peer_versions = peer.ask("versions")
         races = []
         for skeleton in (human_of_24_turns(), chain(64)):
-            races += race(skeleton, peer, modes, seconds, seed)
+            races += race(skeleton, peer, modes, seconds, threads, seed)
     result = {
         **conditions,
         "peer_versions": peer_versions,

@@ -14,6 +14,9 @@ from typing import Any, Optional, Union
 from gluon_dkpr.engine.benchmark.harness import BenchmarkError
 
 COMPLETE = "complete"
+#: Where the environment of the peers is made, and what goes into it. Never our own environment.
+PEERS = Path(__file__).resolve().parents[3] / ".peers"
+REQUIREMENTS = PEERS.parent / "requirements" / "peers.txt"
 
 
 class PeerProcess:

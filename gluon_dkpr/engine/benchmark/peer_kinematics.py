@@ -1,19 +1,17 @@
 """pytorch_kinematics answering timed rounds. Runs in the peer's own environment, as a program.
 
-One JSON object a line on standard input, one a line back on standard output; ``build`` comes first
-for every case. It waits for its input between the rounds, so that it computes only when asked.
+``build`` comes first for every case; :mod:`peer_answers` says how it is asked.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
 from importlib import metadata
 
 import pytorch_kinematics
 import torch
+from peer_answers import serve
 
 
 class Peer:
@@ -87,19 +85,6 @@ class Peer:
         return {"eager": eager, "tensor": tensor}[mode]
 
 
-def main() -> None:
-    """Answer until the input ends."""
-    # Whatever a library prints must not stand between the answers.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    torch.set_num_threads(int(sys.argv[1]))
-    peer = Peer()
-    for line in sys.stdin:
-        request = json.loads(line)
-        answer = getattr(peer, request.pop("do"))(**request)
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(int(sys.argv[1]))
+    serve(Peer())

@@ -157,6 +157,11 @@ def measure(dataset: RecordDataset, batch: int, workers: Tuple[int, ...], second
     }
 
 
+def summary(result: dict) -> List[harness.Row]:
+    """Return the ratios for the table of all benchmarks."""
+    return [harness.Row(what, PEER, found) for what, found in result["pipeline"]["ratio"].items()]
+
+
 def page(result: dict) -> str:
     """Return the result as a page in Markdown."""
     found, data = result["pipeline"], result["data"]

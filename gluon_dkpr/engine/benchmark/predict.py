@@ -141,6 +141,15 @@ images.
 """
 
 
+def summary(result: dict) -> List[harness.Row]:
+    """Return the ratios for the table of all benchmarks."""
+    return [
+        harness.Row(f"prediction by {name}, batch {group['batch']}", PEER, found)
+        for group in result["batches"]
+        for name, found in group["ratio"].items()
+    ]
+
+
 def page(result: dict) -> str:
     """Return the result as a page in Markdown."""
     rows = [["", "batch", "ms", "images/s", f"times as fast as {PEER}"]]
@@ -151,7 +160,7 @@ def page(result: dict) -> str:
             cells = [harness.cell(times, ".3g", 1e3), speed]
             cells.append(harness.cell(ratio, ".2f") if ratio else "")
             rows.append([name, str(group["batch"]), *cells])
-    size, peer = result["size"], f"{PEER} {result['peer_version']}. "
+    size, peer = result["size"], f"{PEER} {result['peer_versions'][PEER]}. "
     return f"""# Prediction
 
 {result["backbone"]} with kinematic head on `human36m()`, random weights, images of {size} x {size}
@@ -203,7 +212,7 @@ def run(
         **conditions,
         "backbone": backbone,
         "size": size,
-        "peer_version": import_onnxruntime().__version__,
+        "peer_versions": {PEER: import_onnxruntime().__version__},
         "batches": batches,
         "int8": cost,
     }

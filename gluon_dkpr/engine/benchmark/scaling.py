@@ -145,6 +145,7 @@ def measure(workers: int, threads: int, options: Sequence) -> dict:
         if status or not out.is_file():
             raise BenchmarkError(f"a group of {workers} workers ended with status {status}")
         found = json.loads(out.read_text())
+    found["efficiency"] = harness.ratios(found["step"]["seconds"], found["compute"]["seconds"])
     for what in ("compute", "synchronise", "step"):
         found[what] = {key: harness.spread(v) for key, v in found[what].items() if v}
     return found
@@ -173,6 +174,16 @@ def _reckoned(result: dict) -> str:
             step = f"{plan['step_ms']:g}"
             rows.append([plan["name"], step, str(row["workers"]), f"{row['sum_ms']:.1f}", *shares])
     return harness.markdown_table(rows)
+
+
+def summary(result: dict) -> List[harness.Row]:
+    """Return the ratios for the table of all benchmarks."""
+    limit = "limit: the same step without a sum"
+    return [
+        harness.Row(f"training step of {group['workers']} workers", limit, group["efficiency"])
+        for group in result["groups"]
+        if group["workers"] > 1
+    ]
 
 
 def page(result: dict) -> str:

@@ -1,4 +1,4 @@
-"""Our training step, with its input pipeline, against a bare GluonCV ResNet-50 loop in one run."""
+"""Our training step, with its input pipeline, against bare GluonCV and torch loops in one run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Callable, Iterator, List, Optional
 
 import numpy as np
 
-from gluon_dkpr.backend import import_gluoncv, mx, parse_contexts
+from gluon_dkpr.backend import mx, parse_contexts
 from gluon_dkpr.config import Config
 from gluon_dkpr.data import BatchLoader, RecordDataset
-from gluon_dkpr.engine.benchmark import harness
-from gluon_dkpr.engine.benchmark.harness import BenchmarkError, Contestant
+from gluon_dkpr.engine.benchmark import harness, torch_step
+from gluon_dkpr.engine.benchmark.bare_step import BareStep
+from gluon_dkpr.engine.benchmark.harness import BenchmarkError, Contestant, Row
 from gluon_dkpr.engine.benchmark.pipeline import SIZE_PX, describe, opened
+from gluon_dkpr.engine.benchmark.torch_step import Joined, TorchSteps
 from gluon_dkpr.engine.distributed import open_group
 from gluon_dkpr.engine.loop import Loop
 from gluon_dkpr.engine.stop import StopRequest
@@ -26,8 +28,9 @@ from gluon_dkpr.presets import get_preset
 PICTURES = 4000
 #: Of each of two sets of contestants, and steps that follow each other in a timed call.
 ROUNDS, STEPS = 7, 3
-BATCH, BACKBONE = 8, "resnet50_v1b"
+BATCH, BACKBONE = 8, torch_step.BACKBONE
 OURS, REPEATED, BARE = "ours, with the input pipeline", "ours, one batch in memory", "bare GluonCV"
+TORCH = "bare torch"
 HEAD = "kinematic head alone"
 
 
@@ -69,41 +72,6 @@ def loop_timer(loop: Loop) -> Callable[[int], float]:
     return _waiting(lambda: next(running))
 
 
-def bare_timer(config: Config, dataset: RecordDataset, ctx: List) -> Callable[[int], float]:
-    """Return a timer of what anybody would write: GluonCV's network, L2 loss, one batch.
-
-    Hybridization, optimiser, batch and images are ours; it has no head, no metric, no scale of the
-    subjects, looks at no gradient and reads nothing.
-    """
-    outputs = dataset.skeleton.num_joints * dataset.skeleton.dim
-    net = import_gluoncv().model_zoo.get_model(
-        config.model.backbone, pretrained=False, classes=outputs
-    )
-    net.initialize(mx.init.Xavier(), ctx=ctx)
-    net.hybridize(static_alloc=True)
-    loss_function = mx.gluon.loss.L2Loss()
-    loss_function.hybridize(static_alloc=True)
-    rates = config.train.learning_rate, config.train.momentum, config.train.weight_decay
-    options = dict(zip(("learning_rate", "momentum", "wd"), rates))
-    trainer = mx.gluon.Trainer(net.collect_params(), config.train.optimizer, options)
-    batch = config.train.batch_size
-    height, width, channels = dataset.image_shape
-    random = np.random.RandomState(config.train.seed)
-    shapes = (batch, channels, height, width), (batch, outputs)
-    data, target = (
-        mx.gluon.utils.split_and_load(mx.nd.array(random.rand(*shape)), ctx, even_split=False)
-        for shape in shapes
-    )
-
-    def step():
-        with mx.autograd.record():
-            losses = [loss_function(net(x), y) for x, y in zip(data, target)]
-        mx.autograd.backward(losses)
-        trainer.step(batch)
-
-    return _waiting(step)
-
-
 def head_timer(net: PoseNet, batch: int, device) -> Callable[[int], float]:
     """Return a timer of the kinematic head alone, forward and backward."""
     z = mx.nd.random.normal(shape=(batch, net.head.num_inputs), ctx=device)
@@ -132,7 +100,21 @@ def _waiting(step: Callable[[], object]) -> Callable[[int], float]:
     return timed
 
 
-def measure(config: Config, dataset: RecordDataset, ctx: List, seconds: float) -> dict:
+def check_size(dataset: RecordDataset, batch: int) -> None:
+    """Raise BenchmarkError for a set so small that only its first epoch would be decoded."""
+    if BatchLoader(dataset, batch).cached:
+        raise BenchmarkError(
+            f"{dataset.path}: {len(dataset)} images are kept decoded in memory, expected more"
+        )
+
+
+def measure(
+    config: Config,
+    dataset: RecordDataset,
+    ctx: List,
+    seconds: float,
+    peer: Joined,
+) -> dict:
     """Return images/s, ours in relation to the others, and the share of the kinematic head.
 
     Args:
@@ -140,20 +122,21 @@ def measure(config: Config, dataset: RecordDataset, ctx: List, seconds: float) -
         dataset: people.
         ctx: devices.
         seconds: timed seconds of each contestant.
+        peer: torch's process, if it takes part.
 
     Raises:
-        BenchmarkError: for a set so small that only its first epoch would be read and decoded.
+        BenchmarkError: if torch does not compute the same.
     """
     batch = config.train.batch_size
-    if BatchLoader(dataset, batch).cached:
-        raise BenchmarkError(
-            f"{dataset.path}: {len(dataset)} images are kept decoded in memory, expected more"
-        )
     builders = {
         OURS: lambda: loop_timer(make_loop(Loop, config, dataset, ctx)),
         REPEATED: lambda: loop_timer(make_loop(RepeatedLoop, config, dataset, ctx)),
-        BARE: lambda: bare_timer(config, dataset, ctx),
+        BARE: lambda: _waiting(BareStep(config, dataset, ctx)),
     }
+    theirs = None
+    if peer.process is not None:
+        theirs = TorchSteps(peer.process, config, dataset, ctx)
+        builders[TORCH] = lambda: theirs.timer(STEPS)
     # The same network is up to 4 % slower depending on where its memory lies. So every contestant
     # has two, which are made and timed in opposite order.
     contestants = [
@@ -166,15 +149,38 @@ def measure(config: Config, dataset: RecordDataset, ctx: List, seconds: float) -
     found = harness.interleave(contestants, seconds, ROUNDS)
     samples = {name: found[f"{name}, 0"] + found[f"{name}, 1"] for name in builders}
     samples[HEAD] = found[HEAD] * 2
-    speeds = {name: batch / np.array(samples[name]) for name in (OURS, REPEATED, BARE)}
+    speeds = {name: batch / np.array(samples[name]) for name in builders}
     return {
         "images_per_second": {name: harness.spread(values) for name, values in speeds.items()},
-        "ratio": {name: harness.ratios(samples[OURS], samples[name]) for name in (REPEATED, BARE)},
+        "ratio": {
+            name: harness.ratios(samples[OURS], samples[name]) for name in builders if name != OURS
+        },
         "head": {
             "milliseconds": harness.spread(1000 * np.array(samples[HEAD])),
             "share": harness.spread(np.array(samples[HEAD]) / np.array(samples[OURS])),
         },
+        "torch": theirs.describe() if theirs else {"absent": peer.absent},
     }
+
+
+def summary(result: dict) -> List[Row]:
+    """Return the ratios for the table of all benchmarks."""
+    what = f"training step with its pipeline, batch {result['batch']}"
+    return [Row(what, name, ratio) for name, ratio in result["train"]["ratio"].items()]
+
+
+def _torch_text(found: dict) -> str:
+    """Return the sentence about torch, with an end of line."""
+    if "absent" in found:
+        return f"\nTorch did not take part: {found['absent']}.\n"
+    layouts = " and ".join(f"{k} {1e3 * v:.0f} ms" for k, v in found["trial_seconds"].items())
+    return f"""
+Bare torch is the same loop in torch {found["versions"]["torch"]}, eager, on the same batch from the
+same weights with as many threads: ResNet-50 in memory format *{found["layout"]}*, the faster one
+(a step took {layouts}), fused SGD. Its first loss was found equal to GluonCV's to
+{torch_step.AGREEMENT:.0e}, and its fall in {torch_step.STEPS} small steps to
+{torch_step.FALL_AGREEMENT:.0%}. Only one contestant computes at a time.
+"""
 
 
 def page(result: dict) -> str:
@@ -185,6 +191,7 @@ def page(result: dict) -> str:
         ratio = found["ratio"].get(name)
         rows.append([name, harness.cell(speed, ".3g"), harness.cell(ratio, ".1%") if ratio else ""])
     head = found["head"]
+    torch = _torch_text(found["torch"])
     return f"""# Training step
 
 Method kinematic on `human36m()`, {result["backbone"]}, batches of {result["batch"]} images of
@@ -197,7 +204,7 @@ outputs, Gluon's `L2Loss`, the same optimiser and hybridization, on one batch in
 neighbours.
 
 {harness.markdown_table(rows)}
-
+{torch}
 The kinematic head, forward and backward alone on the same batch, takes
 {harness.cell(head["milliseconds"], ".2f")} ms: {harness.cell(head["share"], ".2%")} of a step.
 
@@ -214,6 +221,8 @@ def run(
     ctx: str = "cpu",
     batch: int = BATCH,
     backbone: str = BACKBONE,
+    peer_python: Optional[str] = None,
+    no_peer: bool = False,
 ) -> str:
     """Measure, write ``out`` and the page beside it; return the page.
 
@@ -227,17 +236,24 @@ def run(
         ctx: devices, such as ``cpu`` or ``gpu0,gpu1``.
         batch: images of a batch, over all devices.
         backbone: a residual network.
+        peer_python: a Python that has torch; ``None``: one is made in the repository's folder.
+        no_peer: leave torch out.
 
     Raises:
         BackendError: for a device that is not there.
-        BenchmarkError: for a set that is too small.
+        BenchmarkError: for a set that is too small, a ``peer_python`` without torch, or if torch
+            does not compute the same.
         RecordError: for a data set that cannot be used.
     """
     conditions = harness.conditions(command, seed, threads)
     devices = parse_contexts(ctx)
     mx.random.seed(seed)
     with opened(record, PICTURES, SIZE_PX, seed) as dataset:
+        check_size(dataset, batch)  # before an environment is made for the peer
         config = make_config(batch, seed, backbone)
+        joining = torch_step.joined(not no_peer, peer_python, ctx, backbone, threads)
+        with joining as peer:
+            found = measure(config, dataset, devices, seconds, peer)
         result = {
             **conditions,
             "ctx": ctx,
@@ -247,7 +263,8 @@ def run(
                 **describe(dataset, record),
                 "outputs": dataset.skeleton.num_joints * dataset.skeleton.dim,
             },
-            "train": measure(config, dataset, devices, seconds),
+            "peer_versions": found["torch"].get("versions", {}),
+            "train": found,
         }
     text = page(result)
     harness.write_result(out, result, text)

@@ -18,6 +18,7 @@ import pytest
 
 from gluon_dkpr.data import sample_motion
 from gluon_dkpr.data.render import render_planar
+from gluon_dkpr.engine import reproduce
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.metrics import mpjpe
 from gluon_dkpr.skeleton import planar
@@ -72,7 +73,7 @@ def test_the_readme_tells_what_was_measured(measured):
     for method, row in measured.items():
         errors = [f"{row[kind]['joint_error']:.3f}" for kind in ("float32", "int8")]
         assert re.search(rf"\| {method} .*\b{errors[0]}\b.*\b{errors[1]}\b", text)
-        assert f"--epochs {row['epochs']}" in text
+        assert row["epochs"] == reproduce.EPOCHS and "tools/reproduce_toy.py --levels 6" in text
 
 
 def test_rows_are_quantised_to_half_a_step():

@@ -11,7 +11,7 @@ from gluon_dkpr.backend import mx
 from gluon_dkpr.config import save_config
 from gluon_dkpr.data import sample_motion
 from gluon_dkpr.engine.checkpoint import save_best, save_last
-from gluon_dkpr.geometry import pose_statistics
+from gluon_dkpr.geometry import forward_kinematics, pose_statistics
 from gluon_dkpr.model_zoo import get_model
 from gluon_dkpr.presets import get_preset
 from gluon_dkpr.skeleton import planar, save_skeleton
@@ -41,10 +41,13 @@ def constant_net(method, output, level=3):
     Args:
         output: joints (J, 2) in px for direct joint, else motion (P,) in px and radians.
     """
-    net = get_model("toy_cnn", planar(level), method)
+    skeleton = planar(level)
+    net = get_model("toy_cnn", skeleton, method)
     net.initialize()
     net(mx.nd.zeros((1, 1, 128, 128)))
-    units = 128.0 if method == "direct" else net.motion_units()
+    if method == "kinematic":  # which begins with joints
+        output = forward_kinematics(skeleton, np.reshape(output, (1, -1)))[0]
+    units = net.motion_units() if method == "parameter" else 128.0
     net.output.weight.set_data(mx.nd.zeros(net.output.weight.shape))
     net.output.bias.set_data(mx.nd.array((np.asarray(output) / units).ravel()))
     return net

@@ -9,6 +9,7 @@ The functions before ``find_facts`` judge what is handed to them and look at not
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -18,9 +19,10 @@ import warnings
 from importlib import import_module, metadata, util
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from gluon_dkpr import __version__
+from gluon_dkpr.cores import physical_cores, usable_cores
 from gluon_dkpr.errors import DkprError
 
 CPU_BUILD = "mxnet==1.9.1"
@@ -220,7 +222,8 @@ def import_mxnet() -> ModuleType:
     try:
         if any("-cu" in build for build in facts.distributions):
             _load_cuda_libraries()
-        module = import_module("mxnet")
+        with _threads_for_all_cores():
+            module = import_module("mxnet")
         module.__version__  # noqa: B018  a folder left by an uninstall imports, and is empty
     except (OSError, ImportError, RuntimeError, AttributeError) as error:
         problem = explain_import_error(error, facts.distributions)
@@ -228,6 +231,28 @@ def import_mxnet() -> ModuleType:
             raise
         raise BackendError(problem) from error
     return module
+
+
+@contextlib.contextmanager
+def _threads_for_all_cores() -> Iterator[None]:
+    """Let MXNet, while it is imported, find as many threads as there are cores.
+
+    Left alone it takes half of the processors for hyper-threads, and computes with one of two real
+    cores. To tune its elementwise operators it halves once more: with less than four processors
+    they never use more than one. What the user has set is left alone; child processes, which may
+    share the cores among them, decide for themselves.
+    """
+    threads = os.environ.get("OMP_NUM_THREADS", str(physical_cores()))
+    wanted = {"OMP_NUM_THREADS": threads}
+    if threads.isdigit():  # OpenMP takes lists, too
+        wanted["MXNET_USE_NUM_CORES_OPERATOR_TUNING"] = threads
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def import_gluoncv() -> ModuleType:
@@ -284,7 +309,6 @@ def parse_contexts(text: str) -> List[Any]:
 
 def versions() -> Dict[str, Any]:
     """Return what a result depends on: versions, platform, processor, number of usable cores."""
-    has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS
     return {
         "python": platform.python_version(),
         "gluon_dkpr": __version__,
@@ -295,7 +319,7 @@ def versions() -> Dict[str, Any]:
         "numpy": import_module("numpy").__version__,
         "platform": platform.platform(),
         "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count(),
+        "cores": usable_cores(),
     }
 
 

@@ -23,11 +23,13 @@ except DkprError as error:
 """
 
 
-def run(code: str, *path: Path, options=(), **settings: str):
+def run(code: str, *path: Path, options=(), timeout=None, **settings: str):
     """Run ``code`` in a new process with these folders before all others on its path."""
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, [*path, ROOT])), **settings)
     command = [sys.executable, *options, "-c", code]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, env=env, capture_output=True, text=True, check=False, timeout=timeout
+    )
 
 
 @pytest.fixture
@@ -176,3 +178,72 @@ def test_large_copies_start_no_threads():
         OMP_NUM_THREADS="4",
     )
     assert done.stdout == "0\n", done.stderr
+
+
+THREADS = """
+import os
+from gluon_dkpr import backend
+from gluon_dkpr.cores import physical_cores
+data = backend.mx.nd.random.normal(shape=(4096, 4096))
+data.wait_to_read()
+used = []
+for call in (backend.mx.nd.square, lambda d: backend.mx.nd.take(d, backend.mx.nd.arange(4096))):
+    shares = []
+    for _ in range(6):  # the best one: others may want the cores, too
+        begin = os.times()
+        for _ in range(3):
+            call(data).wait_to_read()
+        end = os.times()
+        seconds = end.user + end.system - begin.user - begin.system
+        shares.append(seconds / (end.elapsed - begin.elapsed))
+    used.append(max(shares))
+print(physical_cores(), os.environ.get("OMP_NUM_THREADS"), *used)
+"""
+
+
+@pytest.mark.parametrize("threads", [None, "1"])
+def test_mxnet_computes_on_all_cores_unless_told_otherwise(threads, monkeypatch):
+    """Both kinds of operators do, those that are tuned when MXNet is imported and the others."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    done = run(THREADS, **({"OMP_NUM_THREADS": threads} if threads else {}))
+    assert done.returncode == 0, done.stderr
+    cores, seen, *used = done.stdout.split()
+    assert seen == str(threads)  # child processes see what the user has set, no more
+    if threads:
+        assert max(map(float, used)) < 1.25
+    elif int(cores) > 1:
+        assert min(map(float, used)) > 1.25
+
+
+TWO_DEVICES = """
+import numpy as np
+from gluon_dkpr.backend import mx
+from gluon_dkpr.nn import make_head
+from gluon_dkpr.nn import KinematicLayer
+from gluon_dkpr.skeleton import human36m, planar
+from strategies import chain
+contexts = [mx.cpu(0), mx.cpu(1)]
+blocks = [KinematicLayer(s) for s in (human36m(), planar(10), chain(64))]
+blocks += [make_head("kinematic", s) for s in (human36m(), planar(10))]
+for block in blocks:
+    block.initialize(ctx=contexts)
+    block.hybridize(static_alloc=True)
+    size = block.skeleton.num_parameters if isinstance(block, KinematicLayer) else block.num_inputs
+    for _ in range(20):
+        parts = [mx.nd.random.normal(shape=(180, size), ctx=device) for device in contexts]
+        with mx.autograd.record():
+            losses = []
+            for part in parts:
+                part.attach_grad()
+                joints = block(part)
+                losses.append(joints.square().mean())
+        mx.autograd.backward(losses)
+        mx.nd.waitall()
+print("done")
+"""
+
+
+def test_two_devices_with_two_threads_each_do_not_wait_for_each_other():
+    """OpenBLAS, called by both, never returns."""
+    done = run(TWO_DEVICES, ROOT / "tests", OMP_NUM_THREADS="2", timeout=100)
+    assert done.stdout == "done\n", done.stderr

@@ -9,6 +9,7 @@ from typing import Optional, Sequence
 from tqdm import tqdm
 
 from gluon_dkpr.cli import Parser, run
+from gluon_dkpr.cores import usable_cores
 from gluon_dkpr.data import record_paths
 from gluon_dkpr.data.h36m import Options, Selection, StrictError, make_h36m_record, problem_lines
 from gluon_dkpr.data.h36m.convert import BOX_CHOICES
@@ -54,7 +55,7 @@ def parse(arguments):
     add("--boxes", choices=BOX_CHOICES, default="auto", help="auto: from masks where there are any")
     add("--metadata", metavar="FILE", help="metadata.xml (default: that in the raw folder)")
     add("--keep-damaged", action="store_true", help="go on after errors of the video decoder")
-    add("--workers", type=int, default=os.cpu_count(), help="videos at a time")
+    add("--workers", type=int, default=usable_cores(), help="videos at a time")
     add("--strict", action="store_true", help="stop at whatever would only be reported")
     add("--fresh", action="store_true", help="throw away what an unfinished run left")
     args = parser.parse_args(arguments)

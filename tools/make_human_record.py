@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from typing import Optional, Sequence
@@ -11,6 +10,7 @@ from typing import Optional, Sequence
 from tqdm import tqdm
 
 from gluon_dkpr.cli import Parser, run
+from gluon_dkpr.cores import usable_cores
 from gluon_dkpr.data import record_paths
 from gluon_dkpr.data.body import CLOTHES, SIZE_PX, TEST_IMAGES, TRAIN_IMAGES, make_human_record
 from gluon_dkpr.engine.preview import write_preview
@@ -53,7 +53,7 @@ def parse(arguments):
     add("--clothes", choices=sorted(CLOTHES), default="varied",
         help="of all kinds, or a suit whose colours tell the parts of the body")  # fmt: skip
     add("--seed", type=int, default=0, help="of everything that is drawn")
-    add("--workers", type=int, default=os.cpu_count(), help="processes")
+    add("--workers", type=int, default=usable_cores(), help="processes")
     add("--out", metavar="PATH", default="data/people", help="data set to write: PATH.rec, ...")
     add("--preview", metavar="FILE.png", help="contact sheet to write too, with the skeletons")
     return parser.parse_args(arguments)

@@ -10,6 +10,7 @@ from typing import Callable, Dict, Iterable, Iterator, Optional, Tuple
 
 import numpy as np
 
+from gluon_dkpr.cores import usable_cores
 from gluon_dkpr.data.record_file import ON_DAMAGE
 from gluon_dkpr.data.substitutes import Substitutes
 from gluon_dkpr.errors import DkprError
@@ -208,9 +209,7 @@ class BatchLoader:
 
 def default_workers() -> int:
     """Return how many threads decode: one for each core that this process may use, 8 at most."""
-    usable = getattr(os, "sched_getaffinity", None)
-    cores = len(usable(0)) if usable else os.cpu_count() or 1
-    return min(cores, MAX_WORKERS)
+    return min(usable_cores(), MAX_WORKERS)
 
 
 def _ahead(

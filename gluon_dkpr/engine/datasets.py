@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Tuple
 
 from tqdm import tqdm
 
 from gluon_dkpr.config import Config, DataConfig
+from gluon_dkpr.cores import usable_cores
 from gluon_dkpr.data import RecordDataset, RecordError, make_toy_record, record_paths
 from gluon_dkpr.data.body.record import make_human_record
 
@@ -56,8 +56,7 @@ def record_path(data: DataConfig) -> Path:
 
 def _make(path: Path, data: DataConfig, progress) -> None:
     if data.source == "people":
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        numbers = data.train, data.test, data.size, data.seed, workers
+        numbers = data.train, data.test, data.size, data.seed, usable_cores()
         make_human_record(path, *numbers, progress, clothes=data.clothes)
     else:
         make_toy_record(path, data.level, data.train, data.test, data.seed, progress)

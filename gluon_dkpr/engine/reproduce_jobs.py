@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Dict, List, Sequence
 
 from gluon_dkpr.backend import mx
+from gluon_dkpr.cores import usable_cores
 from gluon_dkpr.engine.datasets import open_datasets
 from gluon_dkpr.engine.reproduce import Cell, ReproductionError, read_result
 from gluon_dkpr.engine.stop import StopRequest
@@ -26,8 +27,7 @@ def default_jobs() -> int:
     """Return one training for a GPU, else one for each core."""
     if mx.context.num_gpus():
         return 1
-    usable = getattr(os, "sched_getaffinity", None)
-    return len(usable(0)) if usable else os.cpu_count() or 1
+    return usable_cores()
 
 
 def run_cells(

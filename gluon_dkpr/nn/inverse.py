@@ -15,6 +15,7 @@ import numpy as np
 from gluon_dkpr.backend import mx
 from gluon_dkpr.geometry import Part, PoseStatistics
 from gluon_dkpr.nn.inverse_maps import inverse_constants
+from gluon_dkpr.nn.linear import linear
 from gluon_dkpr.nn.motion import direction_angle
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Tensor
@@ -48,7 +49,9 @@ class InverseKinematics(mx.gluon.HybridBlock):
         super().__init__(**kwargs)
         constants = inverse_constants(skeleton, parts, statistics)
         self._joints, self._parts = skeleton.num_joints, len(parts)
-        self._points, self._others = len(constants["points"]), len(constants.get("moved", ()))
+        self._points = constants["points"].shape[1]
+        self._parameters, self._angles = constants["turn"].shape
+        self._others = constants["moved"].shape[1] if "moved" in constants else 0
         with self.name_scope():
             for name, value in constants.items():
                 array = np.asarray(value, dtype=np.float32)
@@ -71,26 +74,27 @@ class InverseKinematics(mx.gluon.HybridBlock):
         if self._points > 3 * self._joints:
             hints = F.slice_axis(z, axis=1, begin=3 * self._joints, end=self._points)
             known = F.concat(joints, hints, dim=1)
-        axes = F.reshape(F.broadcast_add(F.dot(known, points), start), shape=(-1, count, 2, 3))
+        axes = F.reshape(linear(F, known, points, 6 * count, start), shape=(-1, count, 2, 3))
         own = _orientations(F, axes, basis, count)
         # Of each part the orientation of what it is on; the world's comes last in the list.
         unturned = F.slice_axis(F.zeros_like(own), axis=1, begin=0, end=1)
         unturned = F.broadcast_add(unturned, world)
         everything = F.reshape(F.concat(own, unturned, dim=1), shape=(0, 0, 9))
-        below = F.dot(above, F.transpose(everything, axes=(1, 0, 2)))
-        below = F.reshape(F.transpose(below, axes=(1, 0, 2)), shape=(-1, 3, 3))
+        below = linear(F, F.transpose(everything, axes=(0, 2, 1)), above, count)  # (B, 9, n)
+        below = F.reshape(F.transpose(below, axes=(0, 2, 1)), shape=(-1, 3, 3))
         turned = F.broadcast_add(F.zeros_like(own), before)
         below = F.batch_dot(below, F.reshape(turned, shape=(-1, 3, 3)))
         relative = F.batch_dot(below, F.reshape(own, shape=(-1, 3, 3)), transpose_a=True)
         flat = F.reshape(relative, shape=(-1, 9 * count))
-        x, across = F.dot(flat, cosine), F.dot(flat, beside)
+        x = linear(F, flat, cosine, self._angles)
+        across = linear(F, flat, beside, self._angles)
         length = F.sqrt(F.square(x) + F.square(across) + TINY)
         x = F.broadcast_mul(length - x, middle) + x
-        angle = direction_angle(F, x, F.dot(flat, sine))
-        motion = F.broadcast_add(F.dot(angle, turn), zero)
+        angle = direction_angle(F, x, linear(F, flat, sine, self._angles))
+        motion = linear(F, angle, turn, self._parameters, zero)
         if moved is not None:
             rest = F.slice_axis(z, axis=1, begin=self._points, end=self.num_inputs)
-            motion = motion + F.dot(rest, moved)
+            motion = motion + linear(F, rest, moved, self._parameters)
         return motion, F.reshape(joints, shape=(-1, self._joints, 3))
 
 

@@ -137,8 +137,8 @@ def _axis_constants(skeleton, parts, frames, levers, statistics) -> Dict[str, Ar
         first, second = part.basis[list(frame.order[:2])]
         basis.append([first, second, np.cross(first, second)])
     return {
-        "points": points[:, :, :2].reshape(rows, 6 * count),
-        "start": start[:, :2].reshape(1, 6 * count),
+        "points": points[:, :, :2].reshape(rows, 6 * count).T,
+        "start": start[:, :2].reshape(-1),
         "basis": np.array(basis)[None],
     }
 
@@ -181,7 +181,7 @@ def _angle_constants(skeleton, parts, frames, statistics) -> Dict[str, Array]:
     names = skeleton.parameter_names
     sine, cosine, beside = (np.zeros((count, 3, 3, columns)) for _ in range(3))
     middle = np.zeros((1, columns))
-    turn, zero = np.zeros((columns, len(names))), np.zeros((1, len(names)))
+    turn, zero = np.zeros((len(names), columns)), np.zeros(len(names))
     column = 0
     for i, part in enumerate(parts):
         a, b, c = part.basis
@@ -200,12 +200,12 @@ def _angle_constants(skeleton, parts, frames, statistics) -> Dict[str, Array]:
             sine[i, :, :, column] = sign * np.outer(row, col)
             cosine[i, :, :, column] = np.outer(*straight)
             place = names.index(rotation.parameter)
-            turn[column, place] = rotation.coefficient
-            zero[0, place] = -rotation.rest * rotation.coefficient
+            turn[place, column] = rotation.coefficient
+            zero[place] = -rotation.rest * rotation.coefficient
             column += 1
     constants = {"middle": middle, "turn": turn, "zero": zero}
     for name, entries in (("sine", sine), ("cosine", cosine), ("beside", beside)):
-        constants[name] = entries.reshape(9 * count, columns)
+        constants[name] = entries.reshape(9 * count, columns).T
     constants["before"] = np.stack([part.before for part in parts])[None]
     above = np.zeros((count, count + 1))
     for i, part in enumerate(parts):
@@ -215,9 +215,9 @@ def _angle_constants(skeleton, parts, frames, statistics) -> Dict[str, Array]:
     angles = {rotation.parameter for part in parts for rotation in part.rotations}
     others = [i for i, name in enumerate(names) if name not in angles]
     if others:
-        moved = np.zeros((len(others), len(names)))
-        for row, place in enumerate(others):
-            moved[row, place] = 1.0 if statistics is None else statistics.motion_std[place]
-            zero[0, place] = 0.0 if statistics is None else statistics.motion_mean[place]
+        moved = np.zeros((len(names), len(others)))
+        for column, place in enumerate(others):
+            moved[place, column] = 1.0 if statistics is None else statistics.motion_std[place]
+            zero[place] = 0.0 if statistics is None else statistics.motion_mean[place]
         constants["moved"] = moved
     return constants

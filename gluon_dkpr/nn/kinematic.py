@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.nn.programs import DenseProgram, PlanarProgram, ScanProgram
+from gluon_dkpr.nn.linear import linear
+from gluon_dkpr.nn.programs import DenseProgram, PlanarProgram
+from gluon_dkpr.nn.scan_program import ScanProgram
 from gluon_dkpr.nn.topology import build_topology
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Tensor
 
-# Beyond this many multiplications for one pose gathers beat constant dense matrices (measured at
-# batch 52 on two CPU cores: chains of 16 turns, 65,000, and of 20 turns, 118,000, lie on either
-# side; the human body takes 43,000). Its matrices grow with the square of the number of turns, so
-# that beyond the second limit it is not worth building them to find out.
-DENSE_LIMIT = 80_000
+# Beyond this many multiplications for one pose gathers beat constant dense matrices. Measured on
+# two CPU cores: a chain of 20 turns, 183,000, takes 0.5 of the time of gathers at batch 1, 0.8 at
+# batch 52 and 1.6 at batch 1024, one of 24 turns, 289,000, takes 0.55, 1.0 and 1.8; the human body
+# takes 62,000. The matrices grow with the square of the number of turns, so that beyond the second
+# limit it is not worth building them to find out.
+DENSE_LIMIT = 200_000
 DENSE_TURNS = 64
 
 
@@ -71,7 +74,7 @@ class KinematicLayer(mx.gluon.HybridBlock):
         args = () if scale is None else (scale,)
         if isinstance(motion, mx.nd.NDArray):
             # All are initialised together; asking one is quick and this is called at every step.
-            if self.position._data is None:
+            if getattr(self, next(iter(self._arrays)))._data is None:
                 self.collect_params().initialize(ctx=motion.context)
             # A graph is traced for a number of inputs; the other number needs one of its own.
             if self._active and getattr(self, "_traced_inputs", len(args)) != len(args):
@@ -83,21 +86,24 @@ class KinematicLayer(mx.gluon.HybridBlock):
         self, F, motion: Tensor, scale: Tensor = None, **constants: Tensor
     ) -> Tensor:
         """Compose the graph; shapes as in the class."""
-        skeleton = self._skeleton
-        joints = None
+        skeleton, joints = self._skeleton, None
         if self._program is not None:
             joints = self._program.run(F, motion, constants)
-        if "still_bones" in constants:
+            if "still_bones" in constants:
+                joints = F.broadcast_add(joints, constants["still_bones"])
+        elif "still_bones" in constants:
             ones = F.ones_like(F.slice_axis(motion, axis=1, begin=0, end=1))  # (B, 1)
-            still = F.dot(ones, constants["still_bones"])
-            joints = still if joints is None else joints + still
+            joints = F.broadcast_mul(F.expand_dims(ones, axis=2), constants["still_bones"])
         if scale is not None and joints is not None:
-            joints = F.broadcast_mul(joints, scale)
-        placed = F.dot(motion, constants["position"])
-        joints = placed if joints is None else joints + placed
+            joints = F.broadcast_mul(joints, F.expand_dims(scale, axis=2))
+        if "position" in constants:
+            count, dim = skeleton.num_joints, skeleton.dim
+            placed = linear(F, motion, constants["position"], count * dim)
+            placed = F.reshape(placed, shape=(0, count, dim))
+            joints = placed if joints is None else joints + placed
         if "origin" in constants:
             joints = F.broadcast_add(joints, constants["origin"])
-        return F.reshape(joints, shape=(-1, skeleton.num_joints, skeleton.dim))
+        return joints
 
 
 def _choose_program(skeleton: Skeleton, topology):
@@ -115,14 +121,17 @@ def _choose_program(skeleton: Skeleton, topology):
 def _rigid_constants(skeleton: Skeleton, topology):
     """Return what does not turn: root position, root offset, bones fixed to the world."""
     dim, count = skeleton.dim, skeleton.num_joints
-    position = np.zeros((skeleton.num_parameters, count, dim))
-    for axis, name in enumerate(skeleton.position):
-        position[skeleton.parameter_names.index(name), :, axis] = 1.0
-    constants = {"position": position.reshape(skeleton.num_parameters, -1)}
+    constants = {}
     still = [i for i, bone in enumerate(topology.bones) if bone.turn is None]
     if still:
         vectors = np.array([topology.bones[i].vector[:dim] for i in still])
-        constants["still_bones"] = (topology.paths[:, still] @ vectors).reshape(1, -1)
+        constants["still_bones"] = (topology.paths[:, still] @ vectors)[None]
     if any(skeleton.root.offset):
-        constants["origin"] = np.tile(skeleton.root.offset, count).reshape(1, -1)
+        constants["origin"] = np.array(skeleton.root.offset, float)[None, None]
+    # Where nothing else gives the joints their number of rows, zeros do.
+    if skeleton.position or not topology.bones:
+        position = np.zeros((count, dim, skeleton.num_parameters))
+        for axis, name in enumerate(skeleton.position):
+            position[:, axis, skeleton.parameter_names.index(name)] = 1.0
+        constants["position"] = position.reshape(count * dim, -1)
     return constants

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gluon_dkpr.backend import mx
+from gluon_dkpr.nn.linear import linear
 from gluon_dkpr.types import Tensor
 
 # Points nearer to the origin than this have the gradient of one at this distance.
@@ -18,13 +19,14 @@ class AffineMotion(mx.gluon.HybridBlock):
 
     def __init__(self, mean, matrix, **kwargs):
         super().__init__(**kwargs)
+        self._count = len(mean)
         with self.name_scope():
-            self.mean = self.params.get_constant("mean", np.asarray(mean, np.float32)[None])
+            self.mean = self.params.get_constant("mean", np.asarray(mean, np.float32))
             self.matrix = self.params.get_constant("matrix", np.asarray(matrix, np.float32))
 
     def hybrid_forward(self, F, z: Tensor, mean: Tensor, matrix: Tensor) -> Tensor:
         """Return (B, P)."""
-        return F.broadcast_add(F.dot(z, matrix), mean)
+        return linear(F, z, matrix, self._count, mean)
 
 
 class TurningMotion(mx.gluon.HybridBlock):
@@ -49,21 +51,21 @@ class TurningMotion(mx.gluon.HybridBlock):
         self._count, self._turns = count, len(turns)
         with self.name_scope():
             constants = {
-                "mean": np.concatenate([mean * ~turning, begin[:, 0], begin[:, 1]])[None],
-                "matrix": np.concatenate([shape, *points], axis=1),
-                "places": np.eye(count)[turns],
+                "mean": np.concatenate([mean * ~turning, begin[:, 0], begin[:, 1]]),
+                "matrix": np.concatenate([shape, *points], axis=1).T,
+                "places": np.eye(count)[:, turns],
             }
             for name, value in constants.items():
                 setattr(self, name, self.params.get_constant(name, value.astype(np.float32)))
 
     def hybrid_forward(self, F, z: Tensor, mean: Tensor, matrix: Tensor, places: Tensor) -> Tensor:
         """Return (B, P)."""
-        both = F.broadcast_add(F.dot(z, matrix), mean)
+        both = linear(F, z, matrix, self._count + 2 * self._turns, mean)
         begin, middle = self._count, self._count + self._turns
         shape = F.slice_axis(both, axis=1, begin=0, end=begin)
         x = F.slice_axis(both, axis=1, begin=begin, end=middle)
         y = F.slice_axis(both, axis=1, begin=middle, end=None)
-        return shape + F.dot(direction_angle(F, x, y), places)
+        return shape + linear(F, direction_angle(F, x, y), places, self._count)
 
 
 def direction_angle(F, x: Tensor, y: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from gluon_dkpr.geometry import (
     orientation_parameters,
     planar_bones,
 )
+from gluon_dkpr.nn.linear import linear
 from gluon_dkpr.nn.motion import direction_angle
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
@@ -41,7 +42,8 @@ class PlanarInverse(mx.gluon.HybridBlock):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self._joints = skeleton.num_joints
+        self._joints, self._bones = skeleton.num_joints, len(bones.rests)
+        self._parameters = skeleton.num_parameters
         with self.name_scope():
             for name, value in _constants(skeleton, bones, statistics).items():
                 array = np.asarray(value, dtype=np.float32)
@@ -57,13 +59,14 @@ class PlanarInverse(mx.gluon.HybridBlock):
     ):
         """Return motion (B, P) and the joints (B, J, 2) that z tells of, the guide."""
         joints = F.broadcast_add(F.broadcast_mul(z, std), mean)
-        own = F.dot(joints, bones)
+        own = linear(F, joints, bones, 2 * self._bones)
         # Where they would point if nothing were bent, and a quarter turn further.
-        rest = F.broadcast_add(F.dot(joints, above), world)
-        x = F.dot(own * rest, pairs)
-        y = F.dot(own * F.dot(rest, quarter), pairs)
-        motion = F.dot(direction_angle(F, x, y), turn) + F.dot(joints, place)
-        motion = F.broadcast_add(motion, middle)
+        rest = linear(F, joints, above, 2 * self._bones, world)
+        beside = linear(F, rest, quarter, 2 * self._bones)
+        x = linear(F, own * rest, pairs, self._bones)
+        y = linear(F, own * beside, pairs, self._bones)
+        motion = linear(F, direction_angle(F, x, y), turn, self._parameters)
+        motion = motion + linear(F, joints, place, self._parameters, middle)
         return motion, F.reshape(joints, shape=(-1, self._joints, 2))
 
 
@@ -112,12 +115,12 @@ def _constants(
     return {
         "mean": (statistics.joints_mean if known else np.zeros((joints, 2))).reshape(1, -1),
         "std": (statistics.joints_std if known else np.ones((joints, 2))).reshape(1, -1),
-        "bones": own.reshape(2 * joints, 2 * count),
-        "above": above.reshape(2 * joints, 2 * count),
-        "world": world.reshape(1, -1),
-        "quarter": np.kron([[0.0, 1.0], [-1.0, 0.0]], eye),
-        "pairs": np.concatenate([eye, eye]),
-        "turn": bones.solution.T,
-        "place": place.reshape(2 * joints, -1),
-        "middle": middle[None],
+        "bones": own.reshape(2 * joints, 2 * count).T,
+        "above": above.reshape(2 * joints, 2 * count).T,
+        "world": world.reshape(-1),
+        "quarter": np.kron([[0.0, -1.0], [1.0, 0.0]], eye),
+        "pairs": np.hstack([eye, eye]),
+        "turn": bones.solution,
+        "place": place.reshape(2 * joints, -1).T,
+        "middle": middle,
     }

@@ -51,6 +51,14 @@ def from_axis_angle(axis, angle: float) -> Array:
     return np.concatenate([[np.cos(angle / 2)], np.sin(angle / 2) * np.asarray(axis, float)])
 
 
+def from_z_axis(vector) -> Array:
+    """Return a quaternion (4,) of a rotation that takes the z axis to the direction of a vector."""
+    x, y, z = np.asarray(vector, float) / np.linalg.norm(vector)
+    if z < -0.5:  # near -z the formula divides by little; half a turn about x leads to +z
+        return multiply(from_z_axis((x, y, -z)) * [1, -1, -1, 1], _UNIT[1])
+    return np.array([1 + z, -y, x, 0]) / np.sqrt(2 * (1 + z))
+
+
 def to_matrix(q: Array) -> Array:
     """Return the rotation matrix (3, 3) of a unit quaternion (4,)."""
     return (ROTATE @ np.square(SPREAD @ q)).reshape(3, 3)
@@ -83,3 +91,6 @@ def _quadratic_forms() -> Array:
 
 
 ROTATE = _quadratic_forms()
+# The same for the rotated z axis alone: ``R @ (0, 0, 1) = TURN_Z @ square(SPREAD_Z @ q)``.
+TURN_Z = ROTATE[2::3]
+SPREAD_Z, TURN_Z = SPREAD[TURN_Z.any(axis=0)], TURN_Z[:, TURN_Z.any(axis=0)]

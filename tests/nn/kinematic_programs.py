@@ -9,7 +9,8 @@ from strategies import pose_size
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.nn import KinematicLayer, kinematic
-from gluon_dkpr.nn.programs import DenseProgram, PlanarProgram, ScanProgram
+from gluon_dkpr.nn.programs import DenseProgram, PlanarProgram
+from gluon_dkpr.nn.scan_program import ScanProgram
 
 # A joint is a sum of some dozen products of float32 numbers of 24 bits, each off by 6e-8 of the
 # pose's size; angles up to pi add their own rounding of 2e-7 at every turn. Measured: 4e-7.

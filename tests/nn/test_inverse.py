@@ -56,7 +56,7 @@ def right_points(head, skeleton, motion, statistics):
     axes = part_axes(skeleton, parts, motion)
     z = (joints - statistics.joints_mean) / statistics.joints_std
     z, joints = (array.reshape(len(motion), -1) for array in (z, joints))
-    points = head.motion.points.data().asnumpy().astype(float)
+    points = head.motion.points.data().asnumpy().T.astype(float)
     start = head.motion.start.data().asnumpy().astype(float)
     told = (joints @ points[: z.shape[1]] + start).reshape(len(z), len(parts), 2, 3)
     rows = points[z.shape[1] :].reshape(-1, 3, len(parts), 2, 3)

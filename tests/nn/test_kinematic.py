@@ -18,7 +18,8 @@ from strategies import chain, pose_size, random_motion, random_skeleton
 from gluon_dkpr.backend import mx
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.nn import KinematicLayer
-from gluon_dkpr.nn.programs import DenseProgram, PlanarProgram, ScanProgram
+from gluon_dkpr.nn.programs import DenseProgram, PlanarProgram
+from gluon_dkpr.nn.scan_program import ScanProgram
 from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, human36m, planar
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -110,7 +110,7 @@ def test_every_orientation_is_reached(with_statistics, hybridize):
         + [3 * f(motion[:, ROUND]) for f in (np.cos, np.sin)],
         axis=1,
     )
-    z = np.linalg.lstsq(matrix.T.astype(float), (wanted - mean).T, rcond=None)[0].T
+    z = np.linalg.lstsq(matrix.astype(float), (wanted - mean).T, rcond=None)[0].T
     joints, found = (a.asnumpy() for a in head.pose(mx.nd, mx.nd.array(z)))
     np.testing.assert_allclose(found[:, shape], motion[:, shape], atol=1e-3)
     np.testing.assert_allclose(joints, forward_kinematics(HUMAN, motion), atol=2e-3)

@@ -14,6 +14,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from gluon_dkpr.backend import versions
+from gluon_dkpr.cores import usable_cores
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.files import atomic_write
 
@@ -126,7 +127,7 @@ def _busy_share() -> float:
     stat = Path("/proc/stat")
     if not stat.exists():
         # Of the last minute: it remembers work that has ended.
-        return os.getloadavg()[0] / (os.cpu_count() or 1)
+        return os.getloadavg()[0] / usable_cores()
 
     def times() -> Tuple[int, int]:
         ticks = [int(text) for text in stat.read_text().splitlines()[0].split()[1:9]]

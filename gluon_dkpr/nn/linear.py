@@ -1,0 +1,20 @@
+"""Products with constant matrices."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from gluon_dkpr.types import Tensor
+
+
+def linear(F, data: Tensor, matrix: Tensor, size: int, shift: Optional[Tensor] = None) -> Tensor:
+    """Apply a matrix (size, inputs) to the last axis of data, and add a shift (size,).
+
+    It is a ``FullyConnected``: on CPUs that is oneDNN's, several times as fast as ``dot``, whose
+    OpenBLAS besides never returns when two devices of a process call it at once, both with more
+    than one thread.
+    """
+    options = {"num_hidden": size, "flatten": False}
+    if shift is None:
+        return F.FullyConnected(data, matrix, no_bias=True, **options)
+    return F.FullyConnected(data, matrix, shift, **options)

@@ -11,8 +11,8 @@ def linear(F, data: Tensor, matrix: Tensor, size: int, shift: Optional[Tensor] =
     """Apply a matrix (size, inputs) to the last axis of data, and add a shift (size,).
 
     It is a ``FullyConnected``: on CPUs that is oneDNN's, several times as fast as ``dot``, whose
-    OpenBLAS besides never returns when two devices of a process call it at once, both with more
-    than one thread.
+    OpenBLAS may besides never return (seen with 256 x 256) when two devices of a process call it at
+    once, both with more than one thread.
     """
     options = {"num_hidden": size, "flatten": False}
     if shift is None:

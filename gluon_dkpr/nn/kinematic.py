@@ -15,7 +15,7 @@ from gluon_dkpr.types import Tensor
 # Beyond this many multiplications for one pose gathers beat constant dense matrices. Measured on
 # two CPU cores: a chain of 20 turns, 183,000, takes 0.5 of the time of gathers at batch 1, 0.8 at
 # batch 52 and 1.6 at batch 1024, one of 24 turns, 289,000, takes 0.55, 1.0 and 1.8; the human body
-# takes 62,000. The matrices grow with the square of the number of turns, so that beyond the second
+# takes 56,000. The matrices grow with the square of the number of turns, so that beyond the second
 # limit it is not worth building them to find out.
 DENSE_LIMIT = 200_000
 DENSE_TURNS = 64

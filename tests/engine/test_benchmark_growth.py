@@ -1,6 +1,8 @@
 """How time and graphs grow: the fits, the count of operators, and a whole run on small sizes."""
 
 import json
+from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -105,11 +107,15 @@ def test_operators_of_a_step(tmp_path, monkeypatch):
         mx.nd.dot(large, large).wait_to_read()
         mx.nd.sin(mx.nd.sin(small)).wait_to_read()
 
-    found = traffic.operators(step, 3)
+    with mock.patch.object(mx.profiler, "set_config", wraps=mx.profiler.set_config) as configure:
+        found = traffic.operators(step, 3)
     assert [(row["name"], row["count"]) for row in found] == [("dot", 1), ("sin", 2)]
     assert sum(row["share"] for row in found) == pytest.approx(1)
     assert found[0]["milliseconds"] > found[1]["milliseconds"]
     assert list(tmp_path.iterdir()) == []
+    # The profiler removes what has the name of its trace when the process ends.
+    trace = Path(configure.call_args.kwargs["filename"])
+    assert trace.name == "trace.json" and not trace.parent.exists()
 
 
 class Peer:

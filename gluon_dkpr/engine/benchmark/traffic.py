@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, List
 
@@ -74,17 +75,20 @@ def operators(step: Callable[[], object], calls: int) -> List[dict]:
         operators. The gradient of an operator has the prefix ``_backward_``.
     """
     step()
-    # It would leave a file where the program was started.
-    mx.profiler.set_config(
-        profile_symbolic=True, profile_imperative=True, aggregate_stats=True, filename=os.devnull
-    )
-    mx.profiler.set_state("run")
-    try:
-        for _ in range(calls):
-            step()
-    finally:
-        mx.profiler.set_state("stop")
-    table = json.loads(mx.profiler.dumps(reset=True, format="json"))["Time"]["operator"]
+    # A trace is written whether wanted or not, now or when the process ends, and whatever has its
+    # name is removed first: as root even /dev/null.
+    with tempfile.TemporaryDirectory() as folder:
+        mx.profiler.set_config(
+            profile_symbolic=True, profile_imperative=True, aggregate_stats=True,
+            filename=os.path.join(folder, "trace.json"),
+        )  # fmt: skip
+        mx.profiler.set_state("run")
+        try:
+            for _ in range(calls):
+                step()
+        finally:
+            mx.profiler.set_state("stop")
+        table = json.loads(mx.profiler.dumps(reset=True, format="json"))["Time"]["operator"]
     rows = {name: row for name, row in table.items() if name not in _NO_OPERATORS}
     total = sum(row["Total"] for row in rows.values())
     found = [

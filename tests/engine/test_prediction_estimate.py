@@ -72,7 +72,8 @@ class TestPeople:
         parts = from_engine(person, pictures, batch=3)
         assert person.batches == [3, 3, 1]
         for a, b in zip(whole, parts):
-            np.testing.assert_array_equal(a.joints_px, b.joints_px)
+            # To the last bit but one: sums of a matrix product may be in another order.
+            np.testing.assert_allclose(a.joints_px, b.joints_px, rtol=1e-12)
             np.testing.assert_array_equal(a.motion, b.motion)
 
     def test_measured_from_the_root(self):

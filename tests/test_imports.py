@@ -12,7 +12,7 @@ import gluon_dkpr
 PACKAGE = Path(gluon_dkpr.__file__).parent
 TOOLS = PACKAGE.parent / "tools"
 
-GROUND = {"types", "errors", "files"}
+GROUND = {"types", "errors", "files", "cores"}
 SHAPES = GROUND | {"skeleton", "geometry"}
 NETWORKS = SHAPES | {"backend"}
 # Room -> the other rooms it may import. The order of design/rooms; nn and data never meet below
@@ -20,6 +20,7 @@ NETWORKS = SHAPES | {"backend"}
 ALLOWED = {
     "types": set(),
     "errors": set(),
+    "cores": set(),
     "files": {"errors", "types"},
     "cli": GROUND,
     "backend": GROUND,

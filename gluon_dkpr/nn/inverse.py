@@ -50,7 +50,7 @@ class InverseKinematics(mx.gluon.HybridBlock):
         constants = inverse_constants(skeleton, parts, statistics)
         self._joints, self._parts = skeleton.num_joints, len(parts)
         self._points = constants["points"].shape[1]
-        self._parameters, self._angles = constants["turn"].shape
+        self._parameters = skeleton.num_parameters
         self._others = constants["moved"].shape[1] if "moved" in constants else 0
         with self.name_scope():
             for name, value in constants.items():
@@ -86,11 +86,11 @@ class InverseKinematics(mx.gluon.HybridBlock):
         below = F.batch_dot(below, F.reshape(turned, shape=(-1, 3, 3)))
         relative = F.batch_dot(below, F.reshape(own, shape=(-1, 3, 3)), transpose_a=True)
         flat = F.reshape(relative, shape=(-1, 9 * count))
-        x = linear(F, flat, cosine, self._angles)
-        across = linear(F, flat, beside, self._angles)
+        # Not ``linear``: several operators take these.
+        x, across, y = F.dot(flat, cosine), F.dot(flat, beside), F.dot(flat, sine)
         length = F.sqrt(F.square(x) + F.square(across) + TINY)
         x = F.broadcast_mul(length - x, middle) + x
-        angle = direction_angle(F, x, linear(F, flat, sine, self._angles))
+        angle = direction_angle(F, x, y)
         motion = linear(F, angle, turn, self._parameters, zero)
         if moved is not None:
             rest = F.slice_axis(z, axis=1, begin=self._points, end=self.num_inputs)

@@ -205,7 +205,7 @@ def _angle_constants(skeleton, parts, frames, statistics) -> Dict[str, Array]:
             column += 1
     constants = {"middle": middle, "turn": turn, "zero": zero}
     for name, entries in (("sine", sine), ("cosine", cosine), ("beside", beside)):
-        constants[name] = entries.reshape(9 * count, columns).T
+        constants[name] = entries.reshape(9 * count, columns)
     constants["before"] = np.stack([part.before for part in parts])[None]
     above = np.zeros((count, count + 1))
     for i, part in enumerate(parts):

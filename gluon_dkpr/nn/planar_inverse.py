@@ -63,8 +63,8 @@ class PlanarInverse(mx.gluon.HybridBlock):
         # Where they would point if nothing were bent, and a quarter turn further.
         rest = linear(F, joints, above, 2 * self._bones, world)
         beside = linear(F, rest, quarter, 2 * self._bones)
-        x = linear(F, own * rest, pairs, self._bones)
-        y = linear(F, own * beside, pairs, self._bones)
+        # Not ``linear``: several operators take these.
+        x, y = F.dot(own * rest, pairs), F.dot(own * beside, pairs)
         motion = linear(F, direction_angle(F, x, y), turn, self._parameters)
         motion = motion + linear(F, joints, place, self._parameters, middle)
         return motion, F.reshape(joints, shape=(-1, self._joints, 2))
@@ -119,7 +119,7 @@ def _constants(
         "above": above.reshape(2 * joints, 2 * count).T,
         "world": world.reshape(-1),
         "quarter": np.kron([[0.0, -1.0], [1.0, 0.0]], eye),
-        "pairs": np.hstack([eye, eye]),
+        "pairs": np.concatenate([eye, eye]),
         "turn": bones.solution,
         "place": place.reshape(2 * joints, -1).T,
         "middle": middle,

@@ -31,7 +31,7 @@ STRAND = 4
 
 
 class ScanProgram(Program):
-    """Pointer doubling (Hillis and Steele) over the ends of strands, then one product for each bone.
+    """Pointer doubling (Hillis and Steele) over ends of strands, then one product for each bone.
 
     The tree of turns is cut every 4 turns below the root, and what lies between into *strands*:
     ways from a cut to a leaf or the next cut. A strand is a row of tensors (strands, B, ·). Its

@@ -151,7 +151,7 @@ def test_layer_is_looked_into_at_the_largest_batch(monkeypatch, tmp_path):
     for race in (races[1], races[3]):
         assert 0 < race["limit"]["share"]["median"] < 1
         names = {row["name"] for row in race["operators"]}
-        assert {"cos", "_backward_cos"} < names
+        assert {"sin", "_backward_sin"} < names
         assert text.count(f"The longest of {len(names)} kinds of operators") >= 1
     assert races[1]["limit"]["bytes"] == 2 * 6 * (24 + 51) * 4
     limits = [row for row in kinematics.summary(json.loads(out.read_text())) if "limit" in row[1]]

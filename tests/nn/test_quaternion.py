@@ -13,7 +13,10 @@ from gluon_dkpr.nn.quaternion import (
     RIGHT,
     ROTATE,
     SPREAD,
+    SPREAD_Z,
+    TURN_Z,
     from_axis_angle,
+    from_z_axis,
     left_matrix,
     multiply,
     right_matrix,
@@ -93,3 +96,21 @@ def test_matrix_is_homogeneous():
     """Of degree 2: a quaternion that is not quite a unit stretches bones but bends none."""
     q = unit(np.array([0.3, -0.4, 0.5, 0.6]))
     np.testing.assert_allclose(to_matrix(1.5 * q), 2.25 * to_matrix(q), atol=TOLERANCE)
+
+
+@given(SEEDS)
+def test_z_axis_is_turned_as_by_the_matrix(seed):
+    (q,) = random_quaternions(seed, 1)
+    q = unit(q)
+    turned = TURN_Z @ np.square(SPREAD_Z @ q)
+    np.testing.assert_allclose(turned, to_matrix(q)[:, 2], atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 1e-12, 1e-6, 0.3, 1.7, 3.0, np.pi - 1e-6, np.pi])
+@pytest.mark.parametrize("heading", [0.0, 1.0, 4.0])
+def test_any_direction_is_reached_from_the_z_axis(tilt, heading):
+    across = np.array([np.cos(heading), np.sin(heading), 0]) * np.sin(tilt)
+    direction = across + [0, 0, np.cos(tilt)]
+    q = from_z_axis(7.0 * direction)
+    assert np.linalg.norm(q) == pytest.approx(1, abs=TOLERANCE)
+    np.testing.assert_allclose(to_matrix(q)[:, 2], direction, atol=TOLERANCE)

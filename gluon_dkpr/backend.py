@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from gluon_dkpr import __version__
-from gluon_dkpr.cores import physical_cores, usable_cores
+from gluon_dkpr.cores import openmp_threads, usable_cores
 from gluon_dkpr.errors import DkprError
 
 CPU_BUILD = "mxnet==1.9.1"
@@ -242,7 +242,7 @@ def _threads_for_all_cores() -> Iterator[None]:
     they never use more than one. What the user has set is left alone; child processes, which may
     share the cores among them, decide for themselves.
     """
-    threads = os.environ.get("OMP_NUM_THREADS", str(physical_cores()))
+    threads = openmp_threads()
     wanted = {"OMP_NUM_THREADS": threads}
     if threads.isdigit():  # OpenMP takes lists, too
         wanted["MXNET_USE_NUM_CORES_OPERATOR_TUNING"] = threads

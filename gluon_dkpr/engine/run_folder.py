@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import datetime
 import json
-import os
 from pathlib import Path
 from typing import List
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from gluon_dkpr.backend import versions
 from gluon_dkpr.config import Config, load_config, save_config, to_dict
+from gluon_dkpr.cores import openmp_threads
 from gluon_dkpr.data.human import is_root_relative
 from gluon_dkpr.engine.evaluate import root_relative_joints
 from gluon_dkpr.errors import DkprError
@@ -132,7 +132,7 @@ def stamp() -> dict:
     """Return the date, and of machine and software what numbers depend on."""
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "threads": os.environ.get("OMP_NUM_THREADS"),
+        "threads": openmp_threads(),
         "versions": versions(),
     }
 

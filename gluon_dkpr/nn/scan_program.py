@@ -57,7 +57,7 @@ class ScanProgram(Program):
 
         turns = topology.turns
         half = np.zeros((len(strands), STRAND, len(turns[0].angle)))
-        features = 2 * sum(2**depth for depth in range(STRAND))
+        features = 2 * (2**STRAND - 1)
         quaternions = np.zeros((len(strands), 1 + self._places, 4, features))
         quaternions[0, 0] = _quaternion(topology, [])
         reach = np.zeros((len(topology.paths), self._places, len(strands)))

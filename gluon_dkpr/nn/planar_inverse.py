@@ -14,6 +14,7 @@ from gluon_dkpr.geometry import (
     orientation_parameters,
     planar_bones,
 )
+from gluon_dkpr.nn.bone_lengths import LengthProjection
 from gluon_dkpr.nn.linear import linear
 from gluon_dkpr.nn.motion import direction_angle
 from gluon_dkpr.skeleton import Skeleton
@@ -23,10 +24,12 @@ from gluon_dkpr.types import Array
 class PlanarInverse(mx.gluon.HybridBlock):
     """Motion (B, P) from outputs z (B, ``num_inputs``), the inverse of the kinematic layer.
 
-    z are joints, ``mean + std * z``. The position is the root joint. Of every bone the angle to the
-    bone that it hangs on is taken, as the deviation from its middle; deviations become angles by
-    least squares, as in :func:`gluon_dkpr.geometry.angles_from_joints`. Lengths of the bones do not
-    matter.
+    z are joints, ``mean + std * z``. :class:`~gluon_dkpr.nn.bone_lengths.LengthProjection` brings
+    them near to the bones' lengths, so that the kinematic layer's joints come near to all of them;
+    directions alone would leave the errors of the lengths to add up along the bones. Then as in
+    :func:`gluon_dkpr.geometry.angles_from_joints`: the position is the root joint, and of every
+    bone the angle to the bone that it hangs on is taken, as the deviation from its middle;
+    deviations become angles by least squares.
 
     Args:
         skeleton: the object, in the unit of the network.
@@ -45,6 +48,7 @@ class PlanarInverse(mx.gluon.HybridBlock):
         self._joints, self._bones = skeleton.num_joints, len(bones.rests)
         self._parameters = skeleton.num_parameters
         with self.name_scope():
+            self.lengths = LengthProjection(skeleton.num_joints, bones, prefix="lengths_")
             for name, value in _constants(skeleton, bones, statistics).items():
                 array = np.asarray(value, dtype=np.float32)
                 setattr(self, name, self.params.get_constant(name, array))
@@ -58,7 +62,8 @@ class PlanarInverse(mx.gluon.HybridBlock):
         self, F, z, mean, std, bones, above, world, quarter, pairs, turn, place, middle
     ):
         """Return motion (B, P) and the joints (B, J, 2) that z tells of, the guide."""
-        joints = F.broadcast_add(F.broadcast_mul(z, std), mean)
+        guide = F.broadcast_add(F.broadcast_mul(z, std), mean)
+        joints = self.lengths(guide)
         own = linear(F, joints, bones, 2 * self._bones)
         # Where they would point if nothing were bent, and a quarter turn further.
         rest = linear(F, joints, above, 2 * self._bones, world)
@@ -67,7 +72,7 @@ class PlanarInverse(mx.gluon.HybridBlock):
         x, y = F.dot(own * rest, pairs), F.dot(own * beside, pairs)
         motion = linear(F, direction_angle(F, x, y), turn, self._parameters)
         motion = motion + linear(F, joints, place, self._parameters, middle)
-        return motion, F.reshape(joints, shape=(-1, self._joints, 2))
+        return motion, F.reshape(guide, shape=(-1, self._joints, 2))
 
 
 def told_by_bones(skeleton: Skeleton) -> Optional[PlanarBones]:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.geometry import (
@@ -53,17 +54,36 @@ def test_joints_of_a_motion_give_it_back(level, seed, hybridize):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_joints_of_no_motion_give_the_nearest_angles(level, seed):
+def test_joints_of_no_motion_give_a_valid_skeleton_near_them(level, seed):
     skeleton = scaled(level)
     joints = forward_kinematics(skeleton, sample_within_bounds(skeleton, 64))
-    joints += 0.01 * np.random.randn(*joints.shape)
+    joints += 0.02 * np.random.randn(*joints.shape)
     head = make_head("kinematic", skeleton)
     head.initialize()
     made, found, guide = guided(head, joints.reshape(64, -1))
-    expected = angles_from_joints(skeleton, joints)
-    np.testing.assert_allclose(found, expected, atol=FLOAT32)
-    np.testing.assert_allclose(made, forward_kinematics(skeleton, expected), atol=FLOAT32)
     np.testing.assert_allclose(guide, joints, atol=FLOAT32)
+    np.testing.assert_allclose(made, forward_kinematics(skeleton, found), atol=FLOAT32)
+    # Between the directions alone and the nearest valid skeleton there is.
+    directions = angles_from_joints(skeleton, joints)
+    worst, own, best = (
+        squared_distance(skeleton, motion, joints)
+        for motion in (directions, found, nearest(skeleton, directions, joints))
+    )
+    assert best <= own < best + 0.4 * (worst - best)
+
+
+def squared_distance(skeleton, motion, joints):
+    return np.square(forward_kinematics(skeleton, motion) - joints).sum()
+
+
+def nearest(skeleton, begin, joints):
+    """Return the motion whose joints are nearest, by SciPy's least squares."""
+
+    def residuals(motion, target):
+        return (forward_kinematics(skeleton, motion[None])[0] - target).ravel()
+
+    pairs = zip(begin, joints)
+    return np.array([least_squares(residuals, m, args=(j,)).x for m, j in pairs])
 
 
 def test_object_that_goes_all_the_way_round():

@@ -103,6 +103,8 @@ class TrainConfig:
         momentum, weight_decay: of the optimiser (momentum: of ``sgd``).
         joint_loss: ``squares``, Eq. 3 of the paper, or ``distances``, the mean of which is the
             joint error itself: it asks less of poses that cannot be known.
+        bone_weight: of the same loss of the bones, as vectors, beside that of the joints, for
+            better angles (``gluon_dkpr.nn.BoneLoss``).
         box_target: people's joints count relative to the box, as in the paper: those of a person
             in a box of twice the size in mm count half. Without it they count in mm.
         guide_weight: of the joints that the kinematic head starts from, where it computes the
@@ -129,6 +131,7 @@ class TrainConfig:
     momentum: float = 0.9
     weight_decay: float = 0.0
     joint_loss: str = "squares"
+    bone_weight: float = 0.0
     box_target: bool = False
     guide_weight: float = 3.0
     bound_weight: float = 0.0
@@ -156,6 +159,7 @@ class TrainConfig:
         for name in ("warmup", "checkpoint_minutes"):
             _require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "0 or more")
         _require(self.guide_weight >= 0, "train.guide_weight", self.guide_weight, "0 or more")
+        _require(self.bone_weight >= 0, "train.bone_weight", self.bone_weight, "0 or more")
         _require(self.bound_weight >= 0, "train.bound_weight", self.bound_weight, "0 or more")
         _require(self.decay_factor > 0, "train.decay_factor", self.decay_factor, "above 0")
         rising = list(self.decay_at) == sorted(set(self.decay_at))

@@ -8,7 +8,7 @@ from gluon_dkpr.config import Config, ConfigError, DataConfig, ModelConfig, Trai
 
 
 def _toy(level: int, **train) -> Config:
-    train = TrainConfig(joint_loss="distances", **train)
+    train = TrainConfig(joint_loss="distances", bone_weight=1.0, **train)
     return Config(preset=f"toy{level}", data=DataConfig(level=level), train=train)
 
 
@@ -70,6 +70,7 @@ def with_paper_schedule(config: Config, epochs: Optional[int] = None) -> Config:
         model={"scaled_outputs": False, "dropout": 0.3, "hidden_sigma": 0.001},
         train={
             "joint_loss": "squares",
+            "bone_weight": 0.0,
             "optimizer": "sgd",
             "learning_rate": 0.003,
             "momentum": 0.9,

@@ -26,6 +26,7 @@ def parse():
         ("--learning-rate", float, "at the start (default: the preset's)"),
         ("--seed", int, "of weights and order of samples (default: 0)"),
         ("--joint-loss", str, "squares (Eq. 3) or distances (default: the preset's)"),
+        ("--bone-weight", float, "of the loss of bones beside joints (default: the preset's)"),
         ("--bound-weight", float, "of the soft joint limits (default: the preset's, 0)"),
     ):
         name = flag[2:].replace("-", "_")
@@ -37,8 +38,7 @@ def parse():
     add("--raw-outputs", dest="model.scaled_outputs", action="store_const", const=False,
         help="the last layer's outputs are the motion")  # fmt: skip
     add("--paper", action="store_true", help="the paper's own hyper-parameters (SGD, batch 512)")
-    add("--amp", dest="train.amp", action="store_const", const=True,
-        help="compute the backbone in float16, on GPUs")  # fmt: skip
+    add("--amp", dest="train.amp", action="store_const", const=True, help="float16, on GPUs")
     add("--kvstore", default="device", choices=KVSTORES,
         help="where gradients meet; the last three: with tools/launch.py")  # fmt: skip
     add("--out", help="folder of the run (default: a new one, runs/PRESET-METHOD)")

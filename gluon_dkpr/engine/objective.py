@@ -12,7 +12,14 @@ from gluon_dkpr.data import Batch, LabelLayout, to_network_input
 from gluon_dkpr.data.human import is_root_relative
 from gluon_dkpr.engine.mixed_precision import mixed_network
 from gluon_dkpr.model_zoo import PoseNet
-from gluon_dkpr.nn import DistanceLoss, JointLoss, KinematicLayer, ParameterBoundLoss, ParameterLoss
+from gluon_dkpr.nn import (
+    BoneLoss,
+    DistanceLoss,
+    JointLoss,
+    KinematicLayer,
+    ParameterBoundLoss,
+    ParameterLoss,
+)
 from gluon_dkpr.types import Array, Tensor
 
 
@@ -62,16 +69,15 @@ class Objective:
         losses = {"squares": JointLoss, "distances": DistanceLoss}
         self._loss = ParameterLoss() if self._by_parameter else losses[config.joint_loss]()
         self._loss.hybridize(static_alloc=True)
-        self._kinematic = self._bounds = None
+        self._kinematic = self._bounds = self._bones = None
         if self._by_parameter:
-            self._kinematic = KinematicLayer(skeleton)
-            self._kinematic.initialize(ctx=ctx)
-            self._kinematic.hybridize(static_alloc=True)
+            self._kinematic = _ready(KinematicLayer(skeleton), ctx)
         self._guide_weight, self._bound_weight = config.guide_weight, config.bound_weight
         if config.bound_weight and net.method != "direct":
-            self._bounds = ParameterBoundLoss(skeleton)
-            self._bounds.initialize(ctx=ctx)
-            self._bounds.hybridize(static_alloc=True)
+            self._bounds = _ready(ParameterBoundLoss(skeleton), ctx)
+        self._bone_weight = config.bone_weight
+        if config.bone_weight and not self._by_parameter:
+            self._bones = _ready(BoneLoss(skeleton, losses[config.joint_loss]()), ctx)
 
     def split(self, batch: Batch) -> List[Part]:
         """Return a batch as evenly as possible over the devices."""
@@ -134,11 +140,20 @@ class Objective:
         return dict(zip(self._net.output_names, several))
 
     def _joint_loss(self, joints: Tensor, part: Part) -> Tensor:
-        if part.weight is None:
-            return self._loss(joints, part.joints)
-        weighted = mx.nd.broadcast_mul(joints, part.weight)
-        return self._loss(weighted, mx.nd.broadcast_mul(part.joints, part.weight))
+        target = part.joints
+        if part.weight is not None:
+            joints, target = (mx.nd.broadcast_mul(x, part.weight) for x in (joints, target))
+        loss = self._loss(joints, target)
+        if self._bones is not None:
+            loss = loss + self._bone_weight * self._bones(joints, target)
+        return loss
 
     def _share(self, array: Array) -> List[Tensor]:
         array = mx.nd.array(np.ascontiguousarray(array), dtype="float32")
         return mx.gluon.utils.split_and_load(array, self._ctx, even_split=False)
+
+
+def _ready(block: mx.gluon.HybridBlock, ctx: List) -> mx.gluon.HybridBlock:
+    block.initialize(ctx=ctx)
+    block.hybridize(static_alloc=True)
+    return block

@@ -9,10 +9,17 @@ from gluon_dkpr.nn.heads import (
     make_head,
 )
 from gluon_dkpr.nn.kinematic import KinematicLayer
-from gluon_dkpr.nn.loss import DistanceLoss, JointLoss, ParameterBoundLoss, ParameterLoss
+from gluon_dkpr.nn.loss import (
+    BoneLoss,
+    DistanceLoss,
+    JointLoss,
+    ParameterBoundLoss,
+    ParameterLoss,
+)
 
 __all__ = [
     "METHODS",
+    "BoneLoss",
     "DirectJoint",
     "DirectParameter",
     "DistanceLoss",

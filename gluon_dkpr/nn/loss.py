@@ -35,6 +35,33 @@ class DistanceLoss(mx.gluon.HybridBlock):
         return F.sum(F.sqrt(squares + SMALLEST_DISTANCE**2), axis=1)
 
 
+class BoneLoss(mx.gluon.HybridBlock):
+    """A loss of the bones as vectors, each joint seen from the one that it hangs on.
+
+    The errors of joints are mostly those of the whole object's position; bones tell of the angles
+    (Sun et al., Compositional Human Pose Regression, 2017, section 3.2).
+
+    Args:
+        skeleton: the object.
+        loss: of joints (B, J, D) and target.
+    """
+
+    def __init__(self, skeleton: Skeleton, loss: mx.gluon.HybridBlock, **kwargs):
+        super().__init__(**kwargs)
+        self.loss = loss
+        parents, children = skeleton.bone_indices.T
+        with self.name_scope():
+            self.parents = self.params.get_constant("parents", parents.astype(np.float32))
+            self.children = self.params.get_constant("children", children.astype(np.float32))
+
+    def hybrid_forward(
+        self, F, joints: Tensor, target: Tensor, parents: Tensor, children: Tensor
+    ) -> Tensor:
+        """Return (B,) of joints and target, both (B, J, D) in one unit."""
+        bones = (F.take(x, children, axis=1) - F.take(x, parents, axis=1) for x in (joints, target))
+        return self.loss(*bones)
+
+
 class ParameterLoss(mx.gluon.HybridBlock):
     """Half the squared difference of the motion parameters, summed (direct parameter).
 

@@ -69,6 +69,35 @@ def test_loss_of_joints(method, box_target):
     np.testing.assert_allclose(loss, expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("method", ["kinematic", "direct"])
+@pytest.mark.parametrize("joint_loss", ["squares", "distances"])
+def test_bones_beside_joints(method, joint_loss):
+    """What they add is the same loss of joints, each less the one that it hangs on."""
+    batch = batch_of(HUMAN)
+    net, objective = objective_of(method, joint_loss=joint_loss, bone_weight=2.0)
+    _, plain = objective_of(method, joint_loss=joint_loss)
+    (part,) = objective.split(batch)
+    error = np.random.RandomState(1).normal(0, 60, (COUNT, 17, 3)) / net.length
+    predicted = part.joints + mx.nd.array(error)
+    added = (objective.loss(predicted, part) - plain.loss(predicted, part)).asnumpy()
+    parents, children = HUMAN.bone_indices.T
+    squares = np.square(error[:, children] - error[:, parents]).sum(2)
+    expected = squares / 2 if joint_loss == "squares" else np.sqrt(squares)
+    np.testing.assert_allclose(added, 2 * expected.sum(1), rtol=1e-3)
+
+
+def test_bones_count_relative_to_the_box():
+    """At an error that is the same for all, a person in a box of twice the size counts half."""
+    batch = batch_of(HUMAN)
+    batch.labels["box_mm"][:2] = 1000, 2000
+    weights = {"joint_loss": "distances", "bone_weight": 1.0}
+    net, objective = objective_of("direct", box_target=True, **weights)
+    (part,) = objective.split(batch)
+    error = np.random.RandomState(2).normal(0, 60, (17, 3)) / net.length
+    loss = objective.loss(part.joints + mx.nd.array(error[None].repeat(COUNT, 0)), part).asnumpy()
+    np.testing.assert_allclose(loss[0], 2 * loss[1], rtol=1e-2)
+
+
 def test_guide_counts_in_a_weighted_mean():
     """Twice the right joints for one, the right ones for the other: a share of Eq. 3."""
     batch = batch_of(HUMAN)

@@ -37,12 +37,18 @@ RESULTS = {
     "growth": {name: {"fit": FIT} for name in ("chain", "batch", "data")},
     "scaling": {"groups": [{"workers": 1}, {"workers": 2, "efficiency": SPREAD}]},
 }
-ROWS = {"kinematics": 2, "growth": 3}
+RESULTS["kinematics-1-thread"] = RESULTS["kinematics"]
+ROWS = {"kinematics": 2, "kinematics-1-thread": 2, "growth": 3}
 
 
 def write_result(out, name):
     path = everything.result_file(out, name)
     path.write_text(json.dumps({**ABOUT, **RESULTS[name]}))
+
+
+def name_of(command):
+    """Return the benchmark by the file it writes, ``b-NAME.json``."""
+    return Path(command[command.index("--out") + 1]).stem[2:]
 
 
 @pytest.fixture
@@ -55,7 +61,7 @@ def children(monkeypatch):
     run = Children()
 
     def start(command, **options):
-        name = command[2]
+        name = name_of(command)
         run.append(command)
         if name not in run.failing:
             Path(command[command.index("--out") + 1]).write_text(
@@ -81,20 +87,21 @@ def test_every_benchmark_has_its_own_process(children, tmp_path):
     arguments = ["all", "--out", str(out), "--seconds", "0.5", "--seed", "3"]
     load_tool().main([*arguments, "--model", "runs/x", "--peer-python", "py", "--no-peer"])
     tool = load_tool()
-    assert [command[2] for command in children] == [n for n in tool.BENCHMARKS if n != "all"]
+    assert [name_of(command) for command in children] == list(everything.BENCHMARKS)
+    assert {command[2] for command in children} == set(tool.BENCHMARKS) - {"all"}
     for command in children:
         assert Path(command[1]) == ROOT / "tools" / "benchmark.py"
         args = tool.parse(command[2:])  # it is a command line that the tool understands
-        assert args.out == str(tmp_path / f"b-{args.benchmark}.json")
+        assert name_of(command).split("-")[0] == args.benchmark
         assert (args.seconds, args.seed) == (0.5, 3)
-        assert args.threads == (1 if args.benchmark == "scaling" else 2)
+        assert args.threads == (1 if name_of(command) in everything.ONE_THREAD else 2)
         given = {name: getattr(args, name, None) for name in ("model", "peer_python", "no_peer")}
         assert given == {
             "model": "runs/x" if args.benchmark == "predict" else None,
             "peer_python": "py" if args.benchmark in ("kinematics", "train") else None,
             "no_peer": True if args.benchmark == "train" else None,
         }
-    assert [c for c in children if "--compiled" in c] == [children[0]]
+    assert [c for c in children if "--compiled" in c] == children[:2]
 
 
 def test_table_has_every_ratio(children, tmp_path, capsys):
@@ -106,7 +113,7 @@ def test_table_has_every_ratio(children, tmp_path, capsys):
         assert len(found["rows"]) == page.count(f"[{name}](b-{name}.md)") == ROWS.get(name, 1)
         assert {key: found[key] for key in ABOUT} == ABOUT
     assert result["failed"] == {} and "failed" not in page
-    assert page.count("| 2.5 (2–3) |") == 7 and page.count("| exponent 0.98 ± 0.03 |") == 3
+    assert page.count("| 2.5 (2–3) |") == 9 and page.count("| exponent 0.98 ± 0.03 |") == 3
     assert "| KinematicLayer, human, batch 9 | limit: " in page
     assert "| training step of 2 workers | limit: " in page and "of 1 workers" not in page
     assert result["command"] == "python tools/benchmark.py all --seconds 4 --threads 2 --seed 0"

@@ -200,7 +200,8 @@ def page(result: dict) -> str:
         rows.append([f"{found['skeleton']}, {found['batch']}", *times, *faster])
     found = result["peer_versions"]
     peers = f"pytorch_kinematics {found['pytorch_kinematics']}, torch {found['torch']}. "
-    return f"""# Kinematic layer against pytorch_kinematics
+    count = result["threads"]
+    return f"""# Kinematic layer against pytorch_kinematics, {count} thread{"s" * (count > 1)} each
 
 Forward and backward of all joints, float32. Median (quartiles) of {harness.ROUNDS} rounds; the
 rounds of all columns take turns in one run, and a ratio is that of two neighbours. *Eager* is the

@@ -44,15 +44,23 @@ PRESETS: Dict[str, Config] = {
 }
 
 
-def get_preset(name: str) -> Config:
+def get_preset(name: str, method: Optional[str] = None) -> Config:
     """Return a preset by name.
 
+    Args:
+        name: of the preset.
+        method: instead of the kinematic one. Direct joint is the paper's, what others are compared
+            with: its loss is that of joints alone.
+
     Raises:
-        ConfigError: for an unknown name.
+        ConfigError: for an unknown name or method.
     """
     if name not in PRESETS:
         raise ConfigError(f"preset {name!r} is not known, expected one of {list(PRESETS)}")
-    return PRESETS[name]
+    config = PRESETS[name]
+    if method is not None:
+        config = config.replace(model={"method": method})
+    return config.replace(train={"bone_weight": 0.0}) if method == "direct" else config
 
 
 def with_paper_schedule(config: Config, epochs: Optional[int] = None) -> Config:

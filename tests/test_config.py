@@ -99,3 +99,13 @@ def test_learning_rate_schedules():
     warm = TrainConfig(schedule="cosine", learning_rate=2.0, epochs=10, warmup=5)
     assert learning_rate(warm, 0.0) == pytest.approx(0.2)
     assert [decay(warm, part) for part in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
+
+
+def test_direct_joint_is_trained_by_joints_alone():
+    """What the kinematic layer is compared with stays the paper's; flags go over it."""
+    assert get_preset("toy10").train.bone_weight > 0
+    assert get_preset("toy10", "kinematic") == get_preset("toy10")
+    direct = get_preset("toy10", "direct")
+    assert (direct.model.method, direct.train.bone_weight) == ("direct", 0.0)
+    others = {"model": {"method": "direct"}, "train": {"bone_weight": 0.0}}
+    assert direct == get_preset("toy10").replace(**others)

@@ -54,7 +54,8 @@ def resolve(args) -> Config:
     """Return the preset, or the configuration of a run to resume, with the flags on top."""
     path = Path(args.out or "", "config.yaml")
     resumed = args.resume and not args.preset and path.is_file()
-    config = load_config(path) if resumed else get_preset(args.preset or "toy3")
+    preset = args.preset or "toy3", getattr(args, "model.method")
+    config = load_config(path) if resumed else get_preset(*preset)
     return (with_paper_schedule(config) if args.paper else config).with_entries(vars(args))
 
 
@@ -67,8 +68,7 @@ def main():
     from gluon_dkpr.engine import run_folder
     from gluon_dkpr.engine.train import train
 
-    name = f"{config.preset}-{config.model.method}"
-    default = run_folder.free_folder(Path("runs", name))
+    default = run_folder.free_folder(Path("runs", f"{config.preset}-{config.model.method}"))
     folder = Path(args.out) if args.out else default
     options = args.kvstore, args.resume, args.override
     result = train(config, folder, parse_contexts(args.ctx), *options)

@@ -63,10 +63,10 @@ class Cell:
 
     def config(self, quick: bool) -> Config:
         """Return what it trains."""
-        config = get_preset(f"toy{self.level}").replace(train={"epochs": EPOCHS})
+        config = get_preset(f"toy{self.level}", self.method)
+        config = config.replace(train={"epochs": EPOCHS, "seed": self.seed})
         if self.paper:
             config = with_paper_schedule(config)
-        config = config.replace(model={"method": self.method}, train={"seed": self.seed})
         return config.replace(**QUICK) if quick else config
 
 

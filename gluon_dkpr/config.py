@@ -104,13 +104,14 @@ class TrainConfig:
         joint_loss: ``squares``, Eq. 3 of the paper, or ``distances``, the mean of which is the
             joint error itself: it asks less of poses that cannot be known.
         bone_weight: of the same loss of the bones, as vectors, beside that of the joints, for
-            better angles (``gluon_dkpr.nn.BoneLoss``).
+            better angles (``gluon_dkpr.nn.BoneLoss``). Not for direct parameter.
         box_target: people's joints count relative to the box, as in the paper: those of a person
             in a box of twice the size in mm count half. Without it they count in mm.
         guide_weight: of the joints that the kinematic head starts from, where it computes the
-            motion from joints (``gluon_dkpr.nn.inverse``), in the mean of their loss and that of
-            the kinematic layer's joints, whose weight is 1. It falls with the learning rate: at
-            the start the guide leads, at the end the loss is that of the layer's joints alone.
+            motion from joints (``gluon_dkpr.nn.inverse``, ``planar_inverse``), in the mean of
+            their loss and that of the kinematic layer's joints, whose weight is 1. It falls with
+            the learning rate: at the start the guide leads, at the end the loss is that of the
+            layer's joints alone.
         bound_weight: of the squared violations of the parameters' bounds in the loss ([40]: 1).
         seed: of weights, order of samples and dropout.
         log_interval: steps between two looks at loss and joint error.

@@ -49,18 +49,18 @@ def get_preset(name: str, method: Optional[str] = None) -> Config:
 
     Args:
         name: of the preset.
-        method: instead of the kinematic one. Direct joint is the paper's, what others are compared
-            with: its loss is that of joints alone.
+        method: instead of the kinematic one. The loss of bones is kinematic joint's alone: direct
+            joint, what it is compared with, keeps that of joints, as in the paper.
 
     Raises:
-        ConfigError: for an unknown name or method.
+        ConfigError: for an unknown name.
     """
     if name not in PRESETS:
         raise ConfigError(f"preset {name!r} is not known, expected one of {list(PRESETS)}")
     config = PRESETS[name]
-    if method is not None:
-        config = config.replace(model={"method": method})
-    return config.replace(train={"bone_weight": 0.0}) if method == "direct" else config
+    if method in (None, config.model.method):
+        return config
+    return config.replace(model={"method": method}, train={"bone_weight": 0.0})
 
 
 def with_paper_schedule(config: Config, epochs: Optional[int] = None) -> Config:

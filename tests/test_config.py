@@ -86,6 +86,7 @@ def test_paper_schedule_is_that_of_the_hand_network():
     assert (train.batch_size, train.epochs, train.weight_decay) == (512, 50, 0.0)
     assert (config.model.dropout, config.model.hidden_sigma) == (0.3, 0.001)
     assert not config.model.scaled_outputs
+    assert (train.joint_loss, train.bone_weight) == ("squares", 0.0)
 
 
 def test_learning_rate_schedules():
@@ -101,11 +102,9 @@ def test_learning_rate_schedules():
     assert [decay(warm, part) for part in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
 
 
-def test_direct_joint_is_trained_by_joints_alone():
-    """What the kinematic layer is compared with stays the paper's; flags go over it."""
+def test_loss_of_bones_is_kinematic_joint_s_alone():
     assert get_preset("toy10").train.bone_weight > 0
     assert get_preset("toy10", "kinematic") == get_preset("toy10")
-    direct = get_preset("toy10", "direct")
-    assert (direct.model.method, direct.train.bone_weight) == ("direct", 0.0)
-    others = {"model": {"method": "direct"}, "train": {"bone_weight": 0.0}}
-    assert direct == get_preset("toy10").replace(**others)
+    for method in ("direct", "parameter"):
+        others = {"model": {"method": method}, "train": {"bone_weight": 0.0}}
+        assert get_preset("toy10", method) == get_preset("toy10").replace(**others)

@@ -47,14 +47,13 @@ def parse(arguments: Optional[Sequence[str]]):
     for name, what in BENCHMARKS.items():
         command = commands.add_parser(name, help=what, description=f"Measure {what}.")
         add, out = command.add_argument, "docs/results/benchmark" + f"-{name}" * (name != "all")
-        add("--out", metavar="FILE", default=f"{out}.json", help="numbers; a page .md beside them")
+        file = add("--out", metavar="FILE", default=f"{out}.json", help="numbers; .md page beside")
         add("--seconds", type=float, default=4.0, help="timed seconds of each number")
         add("--threads", type=int, default=1 if name == "scaling" else 2, help="of each contestant")
         add("--seed", type=int, default=0, help="of the inputs")
-        command.set_defaults(own=[add(flag, **how) for flag, how in FLAGS.get(name, ())])
+        command.set_defaults(file=file, own=[add(flag, **how) for flag, how in FLAGS.get(name, ())])
     args = parser.parse_args(arguments)
-    numbers = args.seconds, args.threads, getattr(args, "batch", 1)
-    if not 0 < args.seconds < float("inf") or min(numbers) <= 0:
+    if not 0 < args.seconds < float("inf") or min(args.threads, getattr(args, "batch", 1)) <= 0:
         parser.error("--seconds, --threads and --batch-size must be above 0")
     if args.out.endswith(".md") or Path(args.out).is_dir():
         parser.error(f"--out {args.out}: expected the name of a JSON file")
@@ -68,6 +67,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     module = importlib.import_module(f"gluon_dkpr.engine.benchmark.{args.benchmark}")
     command = f"python tools/benchmark.py {args.benchmark} --seconds {args.seconds:g}"
     command += f" --threads {args.threads} --seed {args.seed}"
+    command += f" --out {args.out}" * (args.out != args.file.default)
     options = {flag.dest: getattr(args, flag.dest) for flag in args.own}
     for flag, value in zip(args.own, options.values()):
         if value and flag.dest != "peer_python":  # where that lives says nothing to others

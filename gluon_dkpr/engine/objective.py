@@ -76,7 +76,7 @@ class Objective:
         if config.bound_weight and net.method != "direct":
             self._bounds = _ready(ParameterBoundLoss(skeleton), ctx)
         self._bone_weight = config.bone_weight
-        if config.bone_weight and not self._by_parameter:
+        if config.bone_weight and skeleton.bones and not self._by_parameter:
             self._bones = _ready(BoneLoss(skeleton, losses[config.joint_loss]()), ctx)
 
     def split(self, batch: Batch) -> List[Part]:

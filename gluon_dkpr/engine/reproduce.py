@@ -171,7 +171,9 @@ def markdown(rows: List[dict], command: str) -> str:
     lines = ["# Toy problem (paper, section 4.1 and figure 5)", "", f"Made by `{command}`.", ""]
     lines += [
         "The network of [40], 16,000 training and 1,000 test images; errors on the test images.",
-        "A row is one training run. Machine and versions of each stand in `toy/*.json`.",
+        "A row is one training run. Machine and versions of each stand in `toy/*.json`. With our",
+        "schedule the loss is of distances of joints, for kinematic joint of bones, too:",
+        "[what that and its head bring](toy-head.md).",
         "",
         "| parameters | method | schedule | seed | epochs | joint error (px) | paper (px) | "
         "angle error (°) | bone length deviation (px) | (%) | date |",

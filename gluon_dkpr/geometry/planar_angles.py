@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import cmath
 import math
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional
 
 import numpy as np
 
@@ -24,7 +24,6 @@ class PlanarBones(NamedTuple):
 
     Attributes:
         parents, children: joints at their ends, indices into ``skeleton.joint_names``, (n,).
-        lengths: in the skeleton's unit, (n,).
         references: the bone that each hangs on, an index into these lists; -1 for the world, (n,).
         rests: direction relative to that bone at the middle of the bounds, radians, (n,).
         middle: the motion there, with 0 for lengths, (P,).
@@ -35,7 +34,6 @@ class PlanarBones(NamedTuple):
 
     parents: Array
     children: Array
-    lengths: Array
     references: Array
     rests: Array
     middle: Array
@@ -55,7 +53,6 @@ class _Bone(NamedTuple):
 
     parent: int
     child: int
-    length: float
     turn: _Turn
     reference: Optional[int]
 
@@ -124,7 +121,6 @@ def planar_bones(skeleton: Skeleton) -> PlanarBones:
     return PlanarBones(
         np.array([bone.parent for bone in bones], dtype=int),
         np.array([bone.child for bone in bones], dtype=int),
-        np.array([bone.length for bone in bones], dtype=float),
         references,
         rests,
         middle,
@@ -164,10 +160,10 @@ def _bones(skeleton: Skeleton) -> List[_Bone]:
         name = skeleton.joints[index].name
         if name not in parents:
             continue
-        length, turn = _bone_turn(skeleton, turns, parents[name], name)
+        turn = _bone_turn(skeleton, turns, parents[name], name)
         reached[name] = reached[parents[name]]
         if turn is not None:
-            bones.append(_Bone(place[parents[name]], place[name], length, turn, reached[name]))
+            bones.append(_Bone(place[parents[name]], place[name], turn, reached[name]))
             reached[name] = len(bones) - 1
     return bones
 
@@ -189,10 +185,8 @@ def _turns(skeleton: Skeleton) -> dict:
     return turns
 
 
-def _bone_turn(
-    skeleton: Skeleton, turns: dict, ancestor: str, child: str
-) -> Tuple[float, Optional[_Turn]]:
-    """Return length and direction of a bone, ``None`` if its length is 0.
+def _bone_turn(skeleton: Skeleton, turns: dict, ancestor: str, child: str) -> Optional[_Turn]:
+    """Return the direction of a bone, ``None`` if its length is 0.
 
     With hidden joints on the way the bone is a sum of offsets. It has a direction that is linear
     in the motion only if the same parameters turn all of them.
@@ -212,8 +206,8 @@ def _bone_turn(
             bone += offset * cmath.exp(1j * (turn.rest - first.rest))
         joint = skeleton.joint(joint.parent)
     if bone == 0:
-        return 0.0, None
-    return abs(bone), _Turn(first.row, first.rest + cmath.phase(bone))
+        return None
+    return _Turn(first.row, first.rest + cmath.phase(bone))
 
 
 def _middle(skeleton: Skeleton) -> Array:

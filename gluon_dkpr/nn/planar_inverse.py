@@ -48,7 +48,7 @@ class PlanarInverse(mx.gluon.HybridBlock):
         self._joints, self._bones = skeleton.num_joints, len(bones.rests)
         self._parameters = skeleton.num_parameters
         with self.name_scope():
-            self.lengths = LengthProjection(skeleton.num_joints, bones, prefix="lengths_")
+            self.lengths = LengthProjection(skeleton, prefix="lengths_")
             for name, value in _constants(skeleton, bones, statistics).items():
                 array = np.asarray(value, dtype=np.float32)
                 setattr(self, name, self.params.get_constant(name, array))

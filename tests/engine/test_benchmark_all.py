@@ -92,7 +92,8 @@ def test_every_benchmark_has_its_own_process(children, tmp_path):
     for command in children:
         assert Path(command[1]) == ROOT / "tools" / "benchmark.py"
         args = tool.parse(command[2:])  # it is a command line that the tool understands
-        assert name_of(command).split("-")[0] == args.benchmark
+        assert args.out == str(tmp_path / f"b-{name_of(command)}.json")
+        assert name_of(command) in (args.benchmark, f"{args.benchmark}-1-thread")
         assert (args.seconds, args.seed) == (0.5, 3)
         assert args.threads == (1 if name_of(command) in everything.ONE_THREAD else 2)
         given = {name: getattr(args, name, None) for name in ("model", "peer_python", "no_peer")}
@@ -116,7 +117,8 @@ def test_table_has_every_ratio(children, tmp_path, capsys):
     assert page.count("| 2.5 (2–3) |") == 9 and page.count("| exponent 0.98 ± 0.03 |") == 3
     assert "| KinematicLayer, human, batch 9 | limit: " in page
     assert "| training step of 2 workers | limit: " in page and "of 1 workers" not in page
-    assert result["command"] == "python tools/benchmark.py all --seconds 4 --threads 2 --seed 0"
+    command = "python tools/benchmark.py all --seconds 4 --threads 2 --seed 0"
+    assert result["command"] == f"{command} --out {tmp_path / 'b.json'}"  # not the usual one
 
 
 def test_the_others_run_when_one_fails(children, tmp_path):

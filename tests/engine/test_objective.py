@@ -7,10 +7,11 @@ from gluon_dkpr.backend import mx
 from gluon_dkpr.config import TrainConfig
 from gluon_dkpr.data import Batch
 from gluon_dkpr.data.human import human_layout
+from gluon_dkpr.data.layout import pose_layout
 from gluon_dkpr.engine.objective import Objective
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.model_zoo import get_model
-from gluon_dkpr.skeleton import hand, human36m
+from gluon_dkpr.skeleton import Joint, Parameter, Skeleton, hand, human36m
 
 HUMAN = human36m()
 COUNT = 5
@@ -84,6 +85,20 @@ def test_bones_beside_joints(method, joint_loss):
     squares = np.square(error[:, children] - error[:, parents]).sum(2)
     expected = squares / 2 if joint_loss == "squares" else np.sqrt(squares)
     np.testing.assert_allclose(added, 2 * expected.sum(1), rtol=1e-3)
+
+
+def test_object_of_one_joint_has_no_bones():
+    point = Skeleton("point", 2, tuple(Parameter(n, "length") for n in "xy"), (Joint("root"),),
+                     position=("x", "y"))  # fmt: skip
+    net = get_model("resnet18_v1b", point, "kinematic")
+    objective = Objective(net, TrainConfig(bone_weight=1.0), pose_layout(point), [mx.cpu()])
+    batch = Batch(
+        np.zeros((2, 32, 32, 3), np.uint8),
+        {"joints": np.ones((2, 1, 2)), "motion": np.ones((2, 2))},
+        np.arange(2),
+    )
+    (part,) = objective.split(batch)
+    np.testing.assert_allclose(objective.loss(part.joints, part).asnumpy(), 0.0)
 
 
 def test_bones_count_relative_to_the_box():

@@ -24,7 +24,8 @@ def test_plan_is_the_paper_s_figure():
     assert {cell.level for cell in cells} == {3, 6, 8, 10}
     assert len(reproduce.plan([3], (5,))) == 3
     config = Cell(10, "direct", 1).config(quick=False)
-    assert config.train.epochs <= 50
+    assert config.train.epochs <= 50 and config.train.bone_weight == 0.0
+    assert Cell(10, "kinematic", 1).config(quick=False).train.bone_weight > 0.0
     assert (config.data.train, config.data.test, config.train.seed) == (16000, 1000, 1)
     paper = Cell(3, "direct", 0, paper=True).config(quick=False).train
     assert (paper.optimizer, paper.epochs) == ("sgd", 50)

@@ -36,6 +36,17 @@ def arm(*bones, rotations=("turn",), bounds=(None, None), offset=(0.0, 0.0)):
     return Skeleton("arm", 2, parameters, (Joint("root", offset=offset, rotations=turns), *ends))
 
 
+def pendulum():
+    """Return two bones that hang on a root which does not move."""
+    parameters = tuple(Parameter(name, "radian", -1.0, 1.0) for name in ("first", "second"))
+    joints = (
+        Joint("root", offset=(0.2, 0.1), rotations=(Rotation("z", "first"),)),
+        Joint("middle", "root", (0.0, 0.4), (Rotation("z", "second"),)),
+        Joint("end", "middle", (0.0, 0.3)),
+    )
+    return Skeleton("pendulum", 2, parameters, joints)
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_joints_of_a_motion_give_it_back(level, seed, hybridize):
     skeleton = scaled(level)
@@ -53,9 +64,13 @@ def test_joints_of_a_motion_give_it_back(level, seed, hybridize):
     np.testing.assert_allclose(guide, joints, atol=FLOAT32)
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_joints_of_no_motion_give_a_valid_skeleton_near_them(level, seed):
-    skeleton = scaled(level)
+# With 3 parameters two bones share an angle, of which the rounds know nothing.
+@pytest.mark.parametrize(
+    ("skeleton", "left"),
+    [(scaled(3), 0.25), (scaled(6), 0.1), (scaled(8), 0.1), (scaled(10), 0.1), (pendulum(), 0.1)],
+    ids=["3", "6", "8", "10", "fixed"],
+)
+def test_joints_of_no_motion_give_a_valid_skeleton_near_them(skeleton, left, seed):
     joints = forward_kinematics(skeleton, sample_within_bounds(skeleton, 64))
     joints += 0.02 * np.random.randn(*joints.shape)
     head = make_head("kinematic", skeleton)
@@ -69,7 +84,7 @@ def test_joints_of_no_motion_give_a_valid_skeleton_near_them(level, seed):
         squared_distance(skeleton, motion, joints)
         for motion in (directions, found, nearest(skeleton, directions, joints))
     )
-    assert best <= own < best + 0.4 * (worst - best)
+    assert best <= own < best + left * (worst - best)
 
 
 def squared_distance(skeleton, motion, joints):

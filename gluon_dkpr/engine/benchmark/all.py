@@ -25,7 +25,7 @@ BENCHMARKS: Dict[str, Sequence[str]] = {
     "growth": (),
     "scaling": (),
 }
-#: Whatever the others have: small operators are twice as fast on one thread as on two, and
+#: Whatever the others have: at small batches kinematics is faster on one thread than on two, and
 #: scaling's two workers, each a process, fill two cores.
 ONE_THREAD = ("kinematics-1-thread", "scaling")
 #: Flag that is handed through -> the benchmarks that have it.

@@ -158,8 +158,9 @@ def race(
 def summary(result: dict) -> List[Row]:
     """Return the ratios for the table of all benchmarks."""
     rows = []
+    alone = ", 1 thread" if result["threads"] == 1 else ""
     for found in result["races"]:
-        what = f"{OURS}, {found['skeleton']}, batch {found['batch']}"
+        what = f"{OURS}, {found['skeleton']}, batch {found['batch']}{alone}"
         rows += [Row(what, name, ratio) for name, ratio in found["ratio"].items()]
         if "limit" in found:
             rows.append(Row(what, "limit: its inputs and outputs copied", found["limit"]["share"]))

@@ -9,6 +9,7 @@ import pytest
 from gluon_dkpr.cli import Parser
 from gluon_dkpr.config import ConfigError, load_config, save_config
 from gluon_dkpr.data import ImageFormat, LabelField, LabelLayout
+from gluon_dkpr.data.h36m.boxes import VARIABLE, MaskBoxes
 from gluon_dkpr.data.h36m.metadata import read_subactions
 from gluon_dkpr.data.h36m.names import H36mError
 from gluon_dkpr.data.joint_files import JointFileError, read_joints
@@ -109,6 +110,21 @@ def test_tree_in_the_place_of_a_list():
     with pytest.raises(SkeletonError, match="joints is .*, expected a list") as info:
         skeleton_from_dict({**skeleton_to_dict(planar(3)), **tree})
     assert len(str(info.value)) < 300
+
+
+def test_masks_whose_references_lie_behind_the_end_of_the_file(tmp_path):
+    h5py, path = pytest.importorskip("h5py"), tmp_path / "a.mat"
+    with h5py.File(path, "w") as file:
+        mask = file.create_dataset("mask", data=np.ones((4, 3)))
+        masks = file.create_dataset(VARIABLE, (2, 1), dtype=h5py.ref_dtype)
+        masks[:, 0] = mask.ref
+        place = masks.id.get_offset()
+    data = path.read_bytes()
+    moved = data.replace(place.to_bytes(8, "little"), (2 * len(data)).to_bytes(8, "little"))
+    assert moved != data
+    path.write_bytes(moved)
+    with pytest.raises(H36mError, match="'Masks' cannot be read, OSError"):
+        MaskBoxes(path)
 
 
 def test_run_of_an_unknown_method(tmp_path):

@@ -53,9 +53,9 @@ class MaskBoxes:
             raise H36mError(f"no HDF5 file, {' '.join(str(error).split()):.120}") from None
         try:
             self._masks = self._checked(self._file.get(VARIABLE), h5py)
-        except BaseException:
+        except BaseException as error:
             self._file.close()
-            raise
+            raise _unreadable(f"'{VARIABLE}'", error) from None
 
     def __enter__(self):
         return self
@@ -80,11 +80,8 @@ class MaskBoxes:
             if len(shape) != 2 or max(shape) > MAX_MASK_PX or mask.dtype.kind not in "buif":
                 raise H36mError(f"mask {frame} is {mask.dtype} {shape}, expected a picture")
             mask = mask[()] != 0
-        except H36mError:
-            raise
-        except Exception as error:  # h5py raises whatever its C library meets
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise H36mError(f"mask {frame} cannot be read, {reason:.120}") from None
+        except Exception as error:
+            raise _unreadable(f"mask {frame}", error) from None
         # Transposed: the first axis is x.
         columns, rows = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
         if not len(columns):
@@ -98,6 +95,14 @@ class MaskBoxes:
         if found.ndim != 2 or 1 not in found.shape:
             raise H36mError(f"'{VARIABLE}' has shape {found.shape}, expected (F, 1)")
         return found[()].ravel()
+
+
+def _unreadable(what: str, error: BaseException) -> BaseException:
+    """Return what to raise for an error of h5py, which raises whatever its C library meets."""
+    if isinstance(error, H36mError) or not isinstance(error, Exception):
+        return error
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return H36mError(f"{what} cannot be read, {reason:.120}")
 
 
 def joint_box(joints_px: Array) -> Array:

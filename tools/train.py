@@ -38,7 +38,7 @@ def parse():
     add("--raw-outputs", dest="model.scaled_outputs", action="store_const", const=False,
         help="the last layer's outputs are the motion")  # fmt: skip
     add("--paper", action="store_true", help="the paper's own hyper-parameters (SGD, batch 512)")
-    add("--amp", dest="train.amp", action="store_const", const=True, help="backbone in float16")
+    add("--amp", dest="train.amp", action="store_const", const=True, help="GPU: float16 backbone")
     add("--kvstore", default="device", choices=KVSTORES,
         help="where gradients meet; the last three: with tools/launch.py")  # fmt: skip
     add("--out", help="folder of the run (default: a new one, runs/PRESET-METHOD)")

@@ -77,7 +77,7 @@ class Objective:
             self._bounds = _ready(ParameterBoundLoss(skeleton), ctx)
         self._bone_weight = config.bone_weight
         if config.bone_weight and skeleton.bones and not self._by_parameter:
-            self._bones = _ready(BoneLoss(skeleton, losses[config.joint_loss]()), ctx)
+            self._bones = _ready(BoneLoss(skeleton, self._loss), ctx)
 
     def split(self, batch: Batch) -> List[Part]:
         """Return a batch as evenly as possible over the devices."""

@@ -68,20 +68,25 @@ class LengthProjection(mx.gluon.HybridBlock):
         return joints
 
 
+def bone_vectors(num_joints: int, parents: Array, children: Array) -> Array:
+    """Return the map from the coordinates of joints to those of bones, shape (J, 2, 2, bones)."""
+    bones = np.arange(len(parents))
+    vectors = np.zeros((num_joints, 2, 2, len(parents)))
+    vectors[children, :, :, bones] += np.eye(2)
+    vectors[parents, :, :, bones] -= np.eye(2)
+    return vectors
+
+
 def _constants(skeleton: Skeleton) -> Dict[str, Array]:
     """Return the constants by their names; of bones first all x, then all y."""
-    count, bones = skeleton.num_joints, np.arange(len(skeleton.bones))
+    count = skeleton.num_joints
     parents, children = skeleton.bone_indices.T
     moving = np.ones(count)
     root = skeleton.joint_names.index(skeleton.root.name)
     moving[root] = float(bool(skeleton.position))
     meeting = np.bincount(skeleton.bone_indices.ravel(), minlength=count) * moving
     part = RELAXATION / (meeting[parents] + meeting[children])
-    vectors = np.zeros((count, len(bones)))
-    vectors[children, bones] += 1.0
-    vectors[parents, bones] -= 1.0
-    # Joints are x, y, x, y, ...
-    vectors = np.einsum("jn,xy->jxyn", vectors, np.eye(2)).reshape(2 * count, -1)
+    vectors = bone_vectors(count, parents, children).reshape(2 * count, -1)
     constants = {
         "vectors": vectors.T,
         "part": part.reshape(1, 1, -1),

@@ -14,7 +14,7 @@ from gluon_dkpr.geometry import (
     orientation_parameters,
     planar_bones,
 )
-from gluon_dkpr.nn.bone_lengths import LengthProjection
+from gluon_dkpr.nn.bone_lengths import LengthProjection, bone_vectors
 from gluon_dkpr.nn.linear import linear
 from gluon_dkpr.nn.motion import direction_angle
 from gluon_dkpr.skeleton import Skeleton
@@ -97,10 +97,7 @@ def _constants(
 ) -> Dict[str, Array]:
     """Return the constants by their names; of bones first all x, then all y."""
     count, joints = len(bones.rests), skeleton.num_joints
-    own = np.zeros((joints, 2, 2, count))  # from each coordinate to each coordinate
-    for i, (parent, child) in enumerate(zip(bones.parents, bones.children)):
-        own[child, :, :, i] += np.eye(2)
-        own[parent, :, :, i] -= np.eye(2)
+    own = bone_vectors(joints, bones.parents, bones.children)
     above = np.zeros_like(own)
     world = np.zeros((2, count))
     for i, (reference, rest) in enumerate(zip(bones.references, bones.rests)):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional
+from typing import Iterator, Optional
 
 import cv2
 import numpy as np
@@ -52,10 +53,11 @@ class MaskBoxes:
         except OSError as error:
             raise H36mError(f"no HDF5 file, {' '.join(str(error).split()):.120}") from None
         try:
-            self._masks = self._checked(self._file.get(VARIABLE), h5py)
-        except BaseException as error:
+            with _reading(f"'{VARIABLE}'"):
+                self._masks = self._checked(self._file.get(VARIABLE), h5py)
+        except BaseException:
             self._file.close()
-            raise _unreadable(f"'{VARIABLE}'", error) from None
+            raise
 
     def __enter__(self):
         return self
@@ -74,14 +76,12 @@ class MaskBoxes:
         """
         if not 0 <= frame < len(self):
             return None
-        try:
+        with _reading(f"mask {frame}"):
             mask = self._file[self._masks[frame]]
             shape = mask.shape
             if len(shape) != 2 or max(shape) > MAX_MASK_PX or mask.dtype.kind not in "buif":
                 raise H36mError(f"mask {frame} is {mask.dtype} {shape}, expected a picture")
             mask = mask[()] != 0
-        except Exception as error:
-            raise _unreadable(f"mask {frame}", error) from None
         # Transposed: the first axis is x.
         columns, rows = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
         if not len(columns):
@@ -97,12 +97,16 @@ class MaskBoxes:
         return found[()].ravel()
 
 
-def _unreadable(what: str, error: BaseException) -> BaseException:
-    """Return what to raise for an error of h5py, which raises whatever its C library meets."""
-    if isinstance(error, H36mError) or not isinstance(error, Exception):
-        return error
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return H36mError(f"{what} cannot be read, {reason:.120}")
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Name what cannot be read: h5py raises whatever its C library meets."""
+    try:
+        yield
+    except H36mError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise H36mError(f"{what} cannot be read, {reason:.120}") from None
 
 
 def joint_box(joints_px: Array) -> Array:

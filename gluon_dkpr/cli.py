@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import shlex
 import sys
-from typing import Callable, NoReturn, Optional
+from typing import Callable, NoReturn, Optional, Sequence
 
 from gluon_dkpr.errors import DkprError
 
@@ -44,6 +45,16 @@ class Parser(argparse.ArgumentParser):
         """Print ``message`` and where to find help, exit with status 2."""
         one_line = " ".join(message.split())
         self.exit(EXIT_USER_ERROR, f"{self.prog}: error: {one_line} (--help explains the flags)\n")
+
+
+def command_line(tool: str, arguments: Optional[Sequence[str]] = None) -> str:
+    """Return what a user types to run a tool again, for pages that say how they were made.
+
+    Args:
+        tool: its path from the repository's top.
+        arguments: that it was called with (default: those of this process).
+    """
+    return shlex.join(["python", tool, *(sys.argv[1:] if arguments is None else arguments)])
 
 
 def run(main: Callable[[], Optional[int]]) -> NoReturn:

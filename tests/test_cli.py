@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gluon_dkpr.cli import EXIT_INTERRUPTED, EXIT_USER_ERROR, Parser, run
+from gluon_dkpr.cli import EXIT_INTERRUPTED, EXIT_USER_ERROR, Parser, command_line, run
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.skeleton import load_skeleton
 
@@ -119,3 +119,9 @@ run(main)
         text = process.stderr.read()
     assert text == ""
     assert process.returncode == 1
+
+
+def test_command_line_can_be_typed_again(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/tool.py", "my runs", "--seed", "1"])
+    assert command_line("tools/tool.py") == "python tools/tool.py 'my runs' --seed 1"
+    assert command_line("tools/tool.py", ["a"]) == "python tools/tool.py a"

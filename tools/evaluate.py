@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional, Sequence
 
-from gluon_dkpr.cli import Parser, run
+from gluon_dkpr.cli import Parser, command_line, run
 
 
 def parse(arguments: Optional[Sequence[str]]):
@@ -58,7 +58,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         truth = people.read_truth(dataset)
         options = args.batch_size, args.model_fit, args.checkpoint, args.size_known
         rows = people.compare(args.models, predictors, truth, *options)
-        found = report.make_report(truth, rows)
+        found = report.make_report(truth, rows, command_line("tools/evaluate.py", arguments))
         print(report.report_text(found))
         if args.report:
             paths = report.write_report(args.report, found)

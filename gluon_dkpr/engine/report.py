@@ -52,17 +52,19 @@ with each subject's own bone lengths, the mean ones times the subject's scale; o
 skeleton fitted."""
 
 
-def make_report(truth: Truth, rows: Sequence[Row]) -> dict:
+def make_report(truth: Truth, rows: Sequence[Row], command: str = "") -> dict:
     """Return everything that is reported, ready for JSON.
 
     Args:
         truth: the data set.
         rows: measured on it.
+        command: that made it; shown on the page.
     """
     dataset = truth.dataset
     source = dataset.info.source
     papers = source.get("dataset") == HUMAN36M and dataset.split == "test"
     return {
+        "command": command,
         "data": {
             "path": str(dataset.path),
             "split": dataset.split,
@@ -136,7 +138,10 @@ def report_markdown(report: dict) -> str:
     """Return the report as a page."""
     columns, rows = table_1(report)
     shown = [[name, *map(_number, values)] for name, values in rows]
-    lines = ["# Evaluation on people", "", *(f"- {line}" for line in _about(report)), ""]
+    lines = ["# Evaluation on people", ""]
+    if report["command"]:
+        lines += [f"Made by `{report['command']}`.", ""]
+    lines += [*(f"- {line}" for line in _about(report)), ""]
     lines += ["## MPJPE by action (mm), the paper's table 1", ""]
     lines += _markdown_table(["", *map(_abbreviation, columns)], shown)
     if report["paper"]:

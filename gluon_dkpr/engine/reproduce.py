@@ -167,8 +167,15 @@ def mean_by_cell(rows: List[dict], column: str, schedule: str = "ours") -> Dict[
 
 
 def markdown(rows: List[dict], command: str) -> str:
-    """Return the page of the toy results: a table a schedule, with the paper's numbers."""
-    lines = ["# Toy problem (paper, section 4.1 and figure 5)", "", f"Made by `{command}`.", ""]
+    """Return the page of the toy results: a row a run, beside the paper's numbers."""
+    lines = ["# Toy problem (paper, section 4.1 and figure 5)", ""]
+    papers = [row for row in rows if row["schedule"] == "paper"]
+    if papers:
+        seeds = " ".join(str(seed) for seed in sorted({row["seed"] for row in papers}))
+        more = f"{command} --paper --seeds {seeds}"
+        lines += [f"Made by `{command}`; schedule paper by `{more}`.", ""]
+    else:
+        lines += [f"Made by `{command}`.", ""]
     lines += [
         "The network of [40], 16,000 training and 1,000 test images; errors on the test images.",
         "A row is one training run. Machine and versions of each stand in `toy/*.json`. With our",

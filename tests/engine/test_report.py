@@ -53,7 +53,7 @@ def rows(truth):
 
 @pytest.fixture(scope="module")
 def found(truth, rows):
-    return make_report(truth, rows)
+    return make_report(truth, rows, "python tools/evaluate.py runs/direct")
 
 
 def cells(line):
@@ -158,6 +158,7 @@ class TestNumbers:
             for fact in (data["sha256"], "S9, S11", "one frame in 5", "relative to the pelvis"):
                 assert fact in text
         assert found["versions"]["cpu"] in report_markdown(found)
+        assert "\nMade by `python tools/evaluate.py runs/direct`.\n" in report_markdown(found)
 
     def test_lines_fit_a_terminal(self, tmp_path, found):
         table = report_text(found).split("MPJPE (mm)")[1]

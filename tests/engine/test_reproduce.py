@@ -51,8 +51,17 @@ def test_cells_run_once_and_become_pages(tiny):
     assert [row["method"] for row in rows] == ["direct", "kinematic", "parameter"]
     one = json.loads((out / "toy" / f"{cells[0].name}.json").read_text())
     assert float(rows[1]["joint_error_px"]) == pytest.approx(one["joint_error"], abs=1e-5)
-    assert "4.9" in (out / "toy.md").read_text()
+    page = (out / "toy.md").read_text()
+    assert "4.9" in page and "\nMade by `python tools/reproduce_toy.py`.\n" in page
     assert set(one) >= {"versions", "date", "seed", "level", "schedule"}
+
+
+def test_page_names_the_command_of_every_schedule(tiny):
+    paper = Cell(3, "direct", 7, paper=True)
+    reproduce.run_cell(paper, tiny / "runs", tiny / "results" / "toy", [mx.cpu()], quick=True)
+    reproduce.write_pages(tiny / "results")
+    page = (tiny / "results" / "toy.md").read_text()
+    assert "; schedule paper by `python tools/reproduce_toy.py --paper --seeds 7`.\n" in page
 
 
 def test_damaged_result_is_named(tmp_path):

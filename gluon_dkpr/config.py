@@ -74,6 +74,8 @@ class ModelConfig:
         pretrained: weights that a residual network starts from: ``imagenet``, a file, or ``none``.
         dropout: after the dense layers of ``toy_cnn``.
         hidden_sigma: Gaussian weights of its second dense layer; 0 for Xavier's.
+        length: length in the skeleton's unit that is 1 inside the network, which scales loss and
+            gradients; 0 for what :func:`gluon_dkpr.model_zoo.get_model` takes.
     """
 
     backbone: str = "toy_cnn"
@@ -82,10 +84,12 @@ class ModelConfig:
     pretrained: str = "none"
     dropout: float = 0.0
     hidden_sigma: float = 0.0
+    length: float = 0.0
 
     def __post_init__(self):
         _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 to below 1")
         _require(self.hidden_sigma >= 0, "model.hidden_sigma", self.hidden_sigma, "0 or more")
+        _require(self.length >= 0, "model.length", self.length, "0 or more")
 
 
 @dataclass(frozen=True)

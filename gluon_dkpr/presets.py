@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Dict, Optional
 
 from gluon_dkpr.config import Config, ConfigError, DataConfig, ModelConfig, TrainConfig
+from gluon_dkpr.skeleton.planar import IMAGE_SIZE_PX
 
 
 def _toy(level: int, **train) -> Config:
@@ -67,7 +68,8 @@ def with_paper_schedule(config: Config, epochs: Optional[int] = None) -> Config:
     """Return a toy configuration with the hyper-parameters of [40], which section 4.1 takes over.
 
     Eq. 3, SGD with rate 0.003 and momentum 0.9, batch 512, dropout 0.3, Gaussian weights, raw
-    outputs, 50 epochs.
+    outputs, 50 epochs. As in [40], half the image is 1: the unit decides how fast a fixed rate
+    learns angles, whose gradients grow with the square of the bones.
 
     Raises:
         ConfigError: for another preset than the toy's.
@@ -75,7 +77,12 @@ def with_paper_schedule(config: Config, epochs: Optional[int] = None) -> Config:
     if not config.preset.startswith("toy"):
         raise ConfigError(f"--paper is for the toy presets; preset is {config.preset!r}")
     return config.replace(
-        model={"scaled_outputs": False, "dropout": 0.3, "hidden_sigma": 0.001},
+        model={
+            "scaled_outputs": False,
+            "dropout": 0.3,
+            "hidden_sigma": 0.001,
+            "length": IMAGE_SIZE_PX / 2,
+        },
         train={
             "joint_loss": "squares",
             "bone_weight": 0.0,

@@ -86,6 +86,7 @@ def test_paper_schedule_is_that_of_the_hand_network():
     assert (train.batch_size, train.epochs, train.weight_decay) == (512, 50, 0.0)
     assert (config.model.dropout, config.model.hidden_sigma) == (0.3, 0.001)
     assert not config.model.scaled_outputs
+    assert config.model.length == 64.0
     assert (train.joint_loss, train.bone_weight) == ("squares", 0.0)
 
 

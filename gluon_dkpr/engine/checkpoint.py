@@ -235,6 +235,7 @@ def build_network(
     options = {}
     if config.model.backbone == "toy_cnn":
         options = {"dropout": config.model.dropout, "hidden_sigma": config.model.hidden_sigma}
+    options["length"] = config.model.length or None
     options["with_motion"] = config.train.bound_weight > 0
     options["with_guide"] = config.train.guide_weight > 0
     options["raw_outputs"] = not config.model.scaled_outputs

@@ -18,7 +18,7 @@ from gluon_dkpr.engine.objective import Objective
 from gluon_dkpr.engine.run_folder import RunFolderError, free_folder
 from gluon_dkpr.engine.train import train
 from gluon_dkpr.nn import METHODS
-from gluon_dkpr.presets import get_preset
+from gluon_dkpr.presets import get_preset, with_paper_schedule
 
 TOOL = Path(__file__).parents[2] / "tools" / "train.py"
 # Sums of gradients are added in another order on two devices.
@@ -85,6 +85,17 @@ def test_run_leaves_what_it_promises(method, record, tmp_path):
         assert result["bone_length_std"] < 1e-3
     best = min(float(row["test_joint_error"]) for row in rows)
     assert result["joint_error"] == pytest.approx(best, rel=1e-6)
+
+
+def test_the_paper_s_unit_is_half_the_image(record, tmp_path):
+    config = with_paper_schedule(small(record), epochs=1).replace(train={"batch_size": 48})
+    train(config, tmp_path / "run", [mx.cpu()])
+    net = load_run(tmp_path / "run")
+    assert net.length == 64.0
+    # What leaves the network is in px all the same.
+    joints = net.predict_pose(mx.nd.zeros((2, 1, 128, 128))).joints.asnumpy()
+    lengths = np.linalg.norm(joints[:, 1:] - joints[:, :1], axis=2)
+    np.testing.assert_allclose(lengths, 45.0, rtol=1e-5)
 
 
 def test_training_learns(record, tmp_path):

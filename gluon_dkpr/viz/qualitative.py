@@ -7,7 +7,7 @@ from typing import Mapping, Sequence, Tuple
 import numpy as np
 from matplotlib.lines import Line2D
 
-from gluon_dkpr.skeleton import Skeleton
+from gluon_dkpr.skeleton import Skeleton, reach
 from gluon_dkpr.types import Array
 from gluon_dkpr.viz.style import (
     SIDE_COLORS,
@@ -23,7 +23,8 @@ ELEVATION, AZIMUTH = 15.0, -50.0
 TILE_INCHES = 2.0
 # A prediction that leaves the truth's surroundings by far is cut off, not the scale of all others.
 _FARTHEST = 1.6
-_GRID_MM = 500.0
+# Lines of the floor are so far apart, of the longest way from the root to a joint at most.
+_GRID_PART = 0.5
 _GRID_LINES = 2
 _NEAR_WIDTH, _FAR_WIDTH = 3.6, 2.0
 # What is farthest away is mixed with this much white.
@@ -48,6 +49,25 @@ def view_axes(elevation: float, azimuth: float) -> Array:
     return np.stack([directions[:, 0], -directions[:, 2], directions[:, 1]], axis=1)
 
 
+def floor_step(skeleton: Skeleton) -> float:
+    """Return how far apart lines of a floor are: 1, 2, 5, 10, ... of the skeleton's length unit.
+
+    The largest of these up to half of the longest way from the root to a joint.
+    """
+    most = _GRID_PART * reach(skeleton)
+    power = 10.0 ** np.floor(np.log10(most))
+    return max(power * factor for factor in (1, 2, 5) if power * factor <= most)
+
+
+def floor_lines(step: float, height: float) -> Array:
+    """Return the ends of the lines of a horizontal grid at y = height, (L, 2, 3)."""
+    steps = step * np.arange(-_GRID_LINES, _GRID_LINES + 1)
+    far = steps[-1]
+    along_x = [[(-far, height, z), (far, height, z)] for z in steps]
+    along_z = [[(x, height, -far), (x, height, far)] for x in steps]
+    return np.array(along_x + along_z)
+
+
 def qualitative_sheet(
     skeleton: Skeleton,
     images: Sequence[Array],
@@ -62,8 +82,8 @@ def qualitative_sheet(
     """Write a sheet with a row for each case: image, truth and each prediction in 3-D.
 
     All stick figures have one scale and one viewpoint (no perspective); a row has one centre and
-    one floor, at the truth's lowest joint, with lines 500 mm apart. Left and right have different
-    colours; what is nearer is drawn over what is farther away, thicker and darker.
+    one floor, at the truth's lowest joint, with lines :func:`floor_step` apart. Left and right have
+    different colours; what is nearer is drawn over what is farther away, thicker and darker.
 
     Args:
         skeleton: an object in three dimensions, in mm.
@@ -85,24 +105,25 @@ def qualitative_sheet(
     low, high = seen[0].min(axis=1)[:, :2], seen[0].max(axis=1)[:, :2]
     centres = (low + high) / 2
     own = np.abs(seen[0, ..., :2] - centres[:, None]).max() or 1.0
-    reach = 1.1 * min(np.abs(seen[..., :2] - centres[:, None]).max(), _FARTHEST * own)
+    half = 1.1 * min(np.abs(seen[..., :2] - centres[:, None]).max(), _FARTHEST * own)
+    step = floor_step(skeleton)
     height = 0.6 + 1.06 * TILE_INCHES * len(images)
     figure = new_figure(TILE_INCHES * (1 + len(poses)) + 0.4, height)
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04)
     grid = figure.subplots(len(images), 1 + len(poses), squeeze=False)
     for row, axes in enumerate(grid):
         _show_image(axes[0], images[row], *captions[row])
-        floor = _floor(poses[0, row, :, 1].max()) @ axes3d.T
+        floor = floor_lines(step, poses[0, row, :, 1].max()) @ axes3d.T
         for axis, joints in zip(axes[1:], seen[:, row]):
-            _draw_figure(axis, skeleton, joints, floor, reach)
-            _frame(axis, centres[row], reach)
+            _draw_figure(axis, skeleton, joints, floor, half)
+            _frame(axis, centres[row], half)
         for axis, name in zip(axes[2:], predictions):
             axis.set_xlabel(f"{float(errors_mm[name][row]):.0f} mm", fontsize=9)
     for axis, title in zip(grid[0], ("image", "truth", *predictions)):
         axis.set_title(title, fontsize=10)
     sides = [side for side in SIDE_COLORS if side in joint_sides(skeleton)]
     handles = [Line2D([], [], color=unit_interval(SIDE_COLORS[s]), lw=3, label=s) for s in sides]
-    handles.append(Line2D([], [], color=_PALE, lw=1, label=f"floor, lines {_GRID_MM:.0f} mm apart"))
+    handles.append(Line2D([], [], color=_PALE, lw=1, label=f"floor, lines {step:g} mm apart"))
     figure.legend(handles=handles, loc="outside lower center", ncol=len(handles), frameon=False)
     save_figure(figure, path)
 
@@ -115,16 +136,7 @@ def _show_image(axis, image: Array, title: str, caption: str) -> None:
     axis.set_yticks([])
 
 
-def _floor(height: float) -> Array:
-    """Return the ends of the lines of a horizontal grid at this y, (L, 2, 3), mm."""
-    steps = _GRID_MM * np.arange(-_GRID_LINES, _GRID_LINES + 1)
-    far = steps[-1]
-    along_x = [[(-far, height, z), (far, height, z)] for z in steps]
-    along_z = [[(x, height, -far), (x, height, far)] for x in steps]
-    return np.array(along_x + along_z)
-
-
-def _draw_figure(axis, skeleton: Skeleton, joints: Array, floor: Array, reach: float) -> None:
+def _draw_figure(axis, skeleton: Skeleton, joints: Array, floor: Array, half: float) -> None:
     """Draw a pose seen from the eye, from the farthest part to the nearest."""
     for ends in floor:
         axis.plot(ends[:, 0], ends[:, 1], color=_PALE, linewidth=0.7, zorder=0)
@@ -133,7 +145,7 @@ def _draw_figure(axis, skeleton: Skeleton, joints: Array, floor: Array, reach: f
     # Nearness 0 to 1 over the size of the figure, the same in every tile.
     for order, bone in enumerate(np.argsort(depth)):
         ends = skeleton.bone_indices[bone]
-        nearness = float(np.clip(0.5 + depth[bone] / (1.5 * reach), 0.0, 1.0))
+        nearness = float(np.clip(0.5 + depth[bone] / (1.5 * half), 0.0, 1.0))
         color = np.array(unit_interval(SIDE_COLORS[sides[ends[1]]]))
         color = color + _FARTHEST_WHITE * (1 - nearness) * (1 - color)
         width = _FAR_WIDTH + nearness * (_NEAR_WIDTH - _FAR_WIDTH)
@@ -145,9 +157,9 @@ def _draw_figure(axis, skeleton: Skeleton, joints: Array, floor: Array, reach: f
         axis.plot(*joints[ends, :2].T, color=color, **line)
 
 
-def _frame(axis, centre: Array, reach: float) -> None:
-    axis.set_xlim(centre[0] - reach, centre[0] + reach)
-    axis.set_ylim(centre[1] - reach, centre[1] + reach)
+def _frame(axis, centre: Array, half: float) -> None:
+    axis.set_xlim(centre[0] - half, centre[0] + half)
+    axis.set_ylim(centre[1] - half, centre[1] + half)
     axis.set_aspect("equal")
     axis.set_xticks([])
     axis.set_yticks([])

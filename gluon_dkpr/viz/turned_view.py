@@ -9,15 +9,12 @@ import numpy as np
 
 from gluon_dkpr.skeleton import Skeleton, reach
 from gluon_dkpr.types import Array
-from gluon_dkpr.viz.qualitative import AZIMUTH, ELEVATION, view_axes
+from gluon_dkpr.viz.qualitative import AZIMUTH, ELEVATION, floor_lines, floor_step, view_axes
 from gluon_dkpr.viz.style import SIDE_COLORS, PictureError, joint_sides
 
 # The square shows this many times the longest way from the root to a joint, so that a person fits
 # with arms raised; the feet stand this part of it above its lower edge.
 _REACHES, _BASE = 2.1, 0.13
-# Lines of the floor are so far apart, of the longest way at most; a number that is easy to name.
-_GRID_PART = 0.5
-_GRID_LINES = 2
 _GRID_COLOR = (214, 214, 214)
 _TEXT_COLOR = (90, 90, 90)
 # What is farthest away is mixed with so much white.
@@ -26,6 +23,7 @@ _FRACTION_BITS = 4
 _SUPERSAMPLING = 2
 # The same for all frames of a video.
 _reach = lru_cache(maxsize=8)(reach)
+_floor_step = lru_cache(maxsize=8)(floor_step)
 
 
 def draw_view(
@@ -66,8 +64,8 @@ def draw_view(
     def pixels(points: Array) -> Array:
         return (points @ axes[:2].T) * [scale, -scale] + place
 
-    step = _grid_step(longest)
-    for ends in pixels(_floor(step)):
+    step = _floor_step(skeleton)
+    for ends in pixels(floor_lines(step, 0.0)):
         _line(canvas, ends, _GRID_COLOR, max(1, wide // 500))
     _draw_bones(canvas, skeleton, pixels(joints), joints @ axes[2] / longest)
     picture = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
@@ -118,20 +116,6 @@ def _write_legend(picture: Array, skeleton: Skeleton, text: str) -> None:
         ends = np.array([[line // 2, middle], [line * 3 // 2, middle]])
         _line(picture, ends, SIDE_COLORS[side], max(2, round(8 * scale)))
         cv2.putText(picture, side, (line * 2, y), *font, _TEXT_COLOR, 1, cv2.LINE_AA)
-
-
-def _floor(step: float) -> Array:
-    """Return the ends of the lines of a horizontal grid at y = 0, (L, 2, 3)."""
-    steps = step * np.arange(-_GRID_LINES, _GRID_LINES + 1)
-    far = steps[-1]
-    lines = [[(-far, 0.0, z), (far, 0.0, z)] for z in steps]
-    return np.array(lines + [[(x, 0.0, -far), (x, 0.0, far)] for x in steps])
-
-
-def _grid_step(reach: float) -> float:
-    """Return the largest of 1, 2, 5, 10, ... up to a part of the reach."""
-    power = 10.0 ** np.floor(np.log10(_GRID_PART * reach))
-    return max(power * factor for factor in (1, 2, 5) if power * factor <= _GRID_PART * reach)
 
 
 def _checked(skeleton: Skeleton, joints: Array) -> Array:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import proj3d
 
 from gluon_dkpr.geometry import forward_kinematics
-from gluon_dkpr.skeleton import human36m, planar
+from gluon_dkpr.skeleton import hand, human36m, planar
 from gluon_dkpr.viz import PictureError, qualitative_sheet
 from gluon_dkpr.viz.qualitative import view_axes
 from gluon_dkpr.viz.style import SIDE_COLORS, joint_sides, unit_interval
@@ -160,6 +160,18 @@ class TestQualitativeSheet:
         assert (picture[:, [0, -1]] == 255).all()
         legend = [text.get_text() for text in figures[0].legends[0].get_texts()]
         assert legend == ["left", "centre", "right", "floor, lines 500 mm apart"]
+
+    def test_floor_of_a_smaller_object_is_finer(self, tmp_path, figures):
+        skeleton = hand()
+        joints = forward_kinematics(skeleton, np.zeros((1, skeleton.num_parameters)))
+        qualitative_sheet(skeleton, [BLANK], [("", "")], joints, {}, {}, tmp_path / "q.png")
+        assert figures[0].legends[0].get_texts()[-1].get_text() == "floor, lines 50 mm apart"
+        floor = [line for line in figures[0].axes[1].lines if line.get_linewidth() < 1]
+        low, high = figures[0].axes[1].get_xlim()
+        ends = np.array([line.get_xydata()[:, 0] for line in floor])
+        # Both directions of the grid cross the picture with more than one line.
+        assert len(floor) == 10
+        assert ((ends.min(axis=1) < high) & (ends.max(axis=1) > low)).sum() == 10
 
     def test_grey_images(self, tmp_path):
         picture = sheet(tmp_path / "q.png", people(1), images=[BLANK[..., :1]])

@@ -18,6 +18,19 @@ from gluon_dkpr.viz import plot_complexity
 
 METHODS = ("direct", "kinematic", "parameter")
 NAMES = {"direct": "direct joint", "kinematic": "kinematic joint", "parameter": "direct parameter"}
+#: Files of ``toy-head`` and what made each: method, outputs, loss.
+TOY_HEADS = {
+    "raw-squares": ("kinematic joint", "motion", "squares"),
+    "raw-distances": ("kinematic joint", "motion", "distances"),
+    "kinematic-squares": ("kinematic joint", "joints", "squares"),
+    "kinematic-distances": ("kinematic joint", "joints", "distances"),
+    "kinematic-bones": ("kinematic joint", "joints", "distances, bones"),
+    "direct-squares": ("direct joint", "joints", "squares"),
+    "direct-distances": ("direct joint", "joints", "distances"),
+    "direct-bones": ("direct joint", "joints", "distances, bones"),
+}
+#: ModelFit to direct joint: number of parameters and seed.
+TOY_FITS = ((8, 0), (10, 1))
 TOY_FIGURES = (
     ("joint_error", "toy-joint", "mean joint error (px)"),
     ("angle_error_deg", "toy-angle", "mean angle error (deg)"),
@@ -73,6 +86,32 @@ def _toy_figures(runs, generated: Path) -> List[str]:
         write_if_changed(generated / f"{name}.png", (generated / f".{name}.png").read_bytes())
         lines.append(f"![{label} by number of parameters](_generated/{name}.png){{width=440px}}")
     return lines
+
+
+def toy_head(results: Path) -> List[str]:
+    """What the head and the loss of the toy presets bring, 10 parameters."""
+    rows = []
+    for name, what in TOY_HEADS.items():
+        run = read(results / "toy-head" / f"{name}.json")
+        rows.append([*what, number(run["joint_error"]), number(run["angle_error_deg"])])
+    return table(["method", "outputs", "loss", "joint error (px)", "angle error (°)"], rows)
+
+
+def toy_fit(results: Path) -> List[str]:
+    """ModelFit to the joints of direct joint, beside both methods."""
+    rows = []
+    for level, seed in TOY_FITS:
+        direct = read(results / "toy-head" / f"model-fit-{level}-parameters.json")
+        kinematic = read(results / "toy" / f"toy{level}-kinematic-seed{seed}.json")
+        methods = direct, direct["model_fit"], kinematic
+        errors = [number(m[key]) for key in ("joint_error", "angle_error_deg") for m in methods]
+        rows.append([str(level), str(seed), *errors])
+    names = [
+        f"{name} ({unit})"
+        for unit in ("px", "°")
+        for name in ("direct", "ModelFit to it", "kinematic")
+    ]
+    return table(["parameters", "seed", *names], rows)
 
 
 def people(results: Path) -> List[str]:
@@ -146,6 +185,8 @@ def write_tables(app) -> None:
     results, generated = Path(app.srcdir, "results"), Path(app.srcdir, "_generated")
     parts = {
         "toy": toy(results, generated),
+        "toy-head": toy_head(results),
+        "toy-fit": toy_fit(results),
         "people": people(results),
         "paper": paper_table(),
         "benchmarks": benchmarks(results),

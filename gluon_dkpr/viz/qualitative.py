@@ -82,8 +82,9 @@ def qualitative_sheet(
     """Write a sheet with a row for each case: image, truth and each prediction in 3-D.
 
     All stick figures have one scale and one viewpoint (no perspective); a row has one centre and
-    one floor, at the truth's lowest joint, with lines :func:`floor_step` apart. Left and right have
-    different colours; what is nearer is drawn over what is farther away, thicker and darker.
+    one floor, at the truth's lowest joint, with lines 1, 2, 5, 10, ... mm apart, as far as half of
+    the skeleton's reach allows. Left and right have different colours; what is nearer is drawn over
+    what is farther away, thicker and darker.
 
     Args:
         skeleton: an object in three dimensions, in mm.

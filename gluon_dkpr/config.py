@@ -89,7 +89,8 @@ class ModelConfig:
     def __post_init__(self):
         _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 to below 1")
         _require(self.hidden_sigma >= 0, "model.hidden_sigma", self.hidden_sigma, "0 or more")
-        _require(self.length >= 0, "model.length", self.length, "0 or more")
+        known = self.length == 0 or 1e-6 <= self.length <= 1e6
+        _require(known, "model.length", self.length, "0, or 1e-6 to 1e6")
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ def test_configurations_are_immutable():
         ("train", "seed", -1, "train.seed is -1"),
         ("data", "test", 0, "data.test is 0, expected 1 or more"),
         ("model", "dropout", 1.0, "model.dropout is 1.0"),
+        ("model", "length", -64.0, "model.length is -64.0, expected 0, or 1e-6 to 1e6"),
+        ("model", "length", 1e-300, "model.length is 1e-300"),
         ("model", "scaled_outputs", 1, "model.scaled_outputs is 1, expected bool"),
     ],
 )

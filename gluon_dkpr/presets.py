@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Dict, Optional
 
 from gluon_dkpr.config import Config, ConfigError, DataConfig, ModelConfig, TrainConfig
-from gluon_dkpr.skeleton.planar import IMAGE_SIZE_PX
 
 
 def _toy(level: int, **train) -> Config:
@@ -81,7 +80,7 @@ def with_paper_schedule(config: Config, epochs: Optional[int] = None) -> Config:
             "scaled_outputs": False,
             "dropout": 0.3,
             "hidden_sigma": 0.001,
-            "length": IMAGE_SIZE_PX / 2,
+            "length": 64.0,  # of 128 px
         },
         train={
             "joint_loss": "squares",

@@ -18,17 +18,9 @@ from gluon_dkpr.viz import plot_complexity
 
 METHODS = ("direct", "kinematic", "parameter")
 NAMES = {"direct": "direct joint", "kinematic": "kinematic joint", "parameter": "direct parameter"}
-#: Files of ``toy-head`` and what made each: method, outputs, loss.
-TOY_HEADS = {
-    "raw-squares": ("kinematic joint", "motion", "squares"),
-    "raw-distances": ("kinematic joint", "motion", "distances"),
-    "kinematic-squares": ("kinematic joint", "joints", "squares"),
-    "kinematic-distances": ("kinematic joint", "joints", "distances"),
-    "kinematic-bones": ("kinematic joint", "joints", "distances, bones"),
-    "direct-squares": ("direct joint", "joints", "squares"),
-    "direct-distances": ("direct joint", "joints", "distances"),
-    "direct-bones": ("direct joint", "joints", "distances, bones"),
-}
+#: Files of ``toy-head``: what the outputs are, and the loss.
+TOY_OUTPUTS = {"raw": "motion", "kinematic": "joints", "direct": "joints"}
+TOY_LOSSES = {"squares": "squares", "distances": "distances", "bones": "distances, bones"}
 #: ModelFit to direct joint: number of parameters and seed.
 TOY_FITS = ((8, 0), (10, 1))
 TOY_FIGURES = (
@@ -91,27 +83,34 @@ def _toy_figures(runs, generated: Path) -> List[str]:
 def toy_head(results: Path) -> List[str]:
     """What the head and the loss of the toy presets bring, 10 parameters."""
     rows = []
-    for name, what in TOY_HEADS.items():
-        run = read(results / "toy-head" / f"{name}.json")
-        rows.append([*what, number(run["joint_error"]), number(run["angle_error_deg"])])
-    return table(["method", "outputs", "loss", "joint error (px)", "angle error (°)"], rows)
+    for kind, outputs in TOY_OUTPUTS.items():
+        for name, loss in TOY_LOSSES.items():
+            path = results / "toy-head" / f"{kind}-{name}.json"
+            if path.is_file():
+                run = read(path)
+                errors = number(run["joint_error"]), number(run["angle_error_deg"])
+                rows.append([NAMES[run["method"]], outputs, loss, *errors])
+    heads = ["method", "outputs", "loss", "joint error (px)", "angle error (°)"]
+    return table(heads, rows) if rows else []
 
 
 def toy_fit(results: Path) -> List[str]:
     """ModelFit to the joints of direct joint, beside both methods."""
     rows = []
     for level, seed in TOY_FITS:
-        direct = read(results / "toy-head" / f"model-fit-{level}-parameters.json")
-        kinematic = read(results / "toy" / f"toy{level}-kinematic-seed{seed}.json")
-        methods = direct, direct["model_fit"], kinematic
-        errors = [number(m[key]) for key in ("joint_error", "angle_error_deg") for m in methods]
-        rows.append([str(level), str(seed), *errors])
+        fit = results / "toy-head" / f"model-fit-{level}-parameters.json"
+        other = results / "toy" / f"toy{level}-kinematic-seed{seed}.json"
+        if fit.is_file() and other.is_file():
+            direct = read(fit)
+            methods = direct, direct["model_fit"], read(other)
+            errors = [number(m[key]) for key in ("joint_error", "angle_error_deg") for m in methods]
+            rows.append([str(level), str(seed), *errors])
     names = [
         f"{name} ({unit})"
         for unit in ("px", "°")
         for name in ("direct", "ModelFit to it", "kinematic")
     ]
-    return table(["parameters", "seed", *names], rows)
+    return table(["parameters", "seed", *names], rows) if rows else []
 
 
 def people(results: Path) -> List[str]:

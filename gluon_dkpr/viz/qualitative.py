@@ -49,12 +49,13 @@ def view_axes(elevation: float, azimuth: float) -> Array:
     return np.stack([directions[:, 0], -directions[:, 2], directions[:, 1]], axis=1)
 
 
-def floor_step(skeleton: Skeleton) -> float:
-    """Return how far apart lines of a floor are: 1, 2, 5, 10, ... of the skeleton's length unit.
+def floor_step(longest: float) -> float:
+    """Return how far apart a floor's lines are: the largest of 1, 2, 5, 10, ... that fits.
 
-    The largest of these up to half of the longest way from the root to a joint.
+    Args:
+        longest: way from the root to a joint, in the unit of the result; at most half of it.
     """
-    most = _GRID_PART * reach(skeleton)
+    most = _GRID_PART * longest
     power = 10.0 ** np.floor(np.log10(most))
     return max(power * factor for factor in (1, 2, 5) if power * factor <= most)
 
@@ -107,7 +108,7 @@ def qualitative_sheet(
     centres = (low + high) / 2
     own = np.abs(seen[0, ..., :2] - centres[:, None]).max() or 1.0
     half = 1.1 * min(np.abs(seen[..., :2] - centres[:, None]).max(), _FARTHEST * own)
-    step = floor_step(skeleton)
+    step = floor_step(reach(skeleton))
     height = 0.6 + 1.06 * TILE_INCHES * len(images)
     figure = new_figure(TILE_INCHES * (1 + len(poses)) + 0.4, height)
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04)

@@ -23,7 +23,6 @@ _FRACTION_BITS = 4
 _SUPERSAMPLING = 2
 # The same for all frames of a video.
 _reach = lru_cache(maxsize=8)(reach)
-_floor_step = lru_cache(maxsize=8)(floor_step)
 
 
 def draw_view(
@@ -64,7 +63,7 @@ def draw_view(
     def pixels(points: Array) -> Array:
         return (points @ axes[:2].T) * [scale, -scale] + place
 
-    step = _floor_step(skeleton)
+    step = floor_step(longest)
     for ends in pixels(floor_lines(step, 0.0)):
         _line(canvas, ends, _GRID_COLOR, max(1, wide // 500))
     _draw_bones(canvas, skeleton, pixels(joints), joints @ axes[2] / longest)

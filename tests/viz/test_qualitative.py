@@ -167,11 +167,12 @@ class TestQualitativeSheet:
         qualitative_sheet(skeleton, [BLANK], [("", "")], joints, {}, {}, tmp_path / "q.png")
         assert figures[0].legends[0].get_texts()[-1].get_text() == "floor, lines 50 mm apart"
         floor = [line for line in figures[0].axes[1].lines if line.get_linewidth() < 1]
-        low, high = figures[0].axes[1].get_xlim()
-        ends = np.array([line.get_xydata()[:, 0] for line in floor])
-        # Both directions of the grid cross the picture with more than one line.
-        assert len(floor) == 10
-        assert ((ends.min(axis=1) < high) & (ends.max(axis=1) > low)).sum() == 10
+        begins = np.array([line.get_xydata()[0] for line in floor])
+        steps = np.linalg.norm(np.diff(begins, axis=0), axis=1)
+        # Five lines beside each other along depth, then five along the width.
+        seen = view_axes(15.0, -50.0)[:2]
+        np.testing.assert_allclose(steps[:4], 50 * np.linalg.norm(seen[:, 2]))
+        np.testing.assert_allclose(steps[5:], 50 * np.linalg.norm(seen[:, 0]))
 
     def test_grey_images(self, tmp_path):
         picture = sheet(tmp_path / "q.png", people(1), images=[BLANK[..., :1]])

@@ -65,6 +65,11 @@ class ImageFormat:
         """(height, width, channels)."""
         return self.height, self.width, self.channels
 
+    @property
+    def is_grey(self) -> bool:
+        """Whether it has one channel of more than black and white."""
+        return self.channels == 1 and self.encoding != "png-binary"
+
     def encode(self, image: Array) -> bytes:
         """Return the file bytes of a uint8 image of shape (H, W, C).
 

@@ -42,12 +42,12 @@ def export_run(
     config = load_config(run / "config.yaml")
     if calibration is not None and not calibration.record:
         calibration = calibration._replace(record=str(open_datasets(config)[0].path))
-    net, (image_shape, margin) = load_run(run, kind), run_images(config)
+    net, images = load_run(run, kind), run_images(config)
     return export_model(
         net,
         run / default_folder(format, preprocess) if folder is None else Path(folder),
         name or f"{config.preset}-{config.model.method}",
-        *(image_shape, format, preprocess, margin, calibration),
+        *(images.shape, format, preprocess, images.margin, calibration, images.grey),
     )
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Mapping, Optional, Sequence, Tuple
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.engine.pictures import LUMA, WHITE_FROM
+from gluon_dkpr.engine.pictures import LUMA, LUMA_SUM, WHITE_FROM
 from gluon_dkpr.model_zoo import PoseNet
 
 INPUT_NAME = "data"
@@ -27,29 +27,32 @@ def trace(block: mx.gluon.HybridBlock, data: Optional[mx.sym.Symbol] = None) -> 
     return mx.sym.Group(outputs) if isinstance(outputs, (list, tuple)) else outputs
 
 
-def trace_network(net: PoseNet, channels: int, preprocess: bool = False) -> mx.sym.Symbol:
+def trace_network(
+    net: PoseNet, channels: int, preprocess: bool = False, grey: bool = False
+) -> mx.sym.Symbol:
     """Return the graph of a network's poses, with outputs named ``joints`` and ``motion``.
 
     Args:
         net: the network.
         channels: of its images.
         preprocess: take uint8 images (B, H, W, 3), see :func:`from_bytes`.
+        grey: its images of one channel are more than black and white.
     """
     data = mx.sym.var(INPUT_NAME)
-    symbol = trace(net.predictor, from_bytes(data, channels) if preprocess else data)
+    symbol = trace(net.predictor, from_bytes(data, channels, grey) if preprocess else data)
     return name_outputs(symbol, OUTPUT_NAMES)
 
 
-def from_bytes(data: mx.sym.Symbol, channels: int) -> mx.sym.Symbol:
+def from_bytes(data: mx.sym.Symbol, channels: int, grey: bool = False) -> mx.sym.Symbol:
     """Return the network's input of RGB images (B, H, W, 3), 0 to 255.
 
-    The same as ``to_network_input``; for one channel, the toy's, an image becomes grey and then
-    black or white, as in ``to_network_image``. All is exact: whole numbers below 2**24.
+    The same as ``to_network_input``; for one channel an image becomes grey and then, without
+    ``grey``, black or white, as in ``to_network_image``. All is exact: whole numbers below 2**24.
     """
     values = mx.sym.Cast(data, dtype="float32", name="preprocess_float")
     values = mx.sym.transpose(values, axes=(0, 3, 1, 2), name="preprocess_planes")
     if channels == 3:
-        return mx.sym._internal._div_scalar(values, scalar=255.0, name="preprocess_scale")
+        return _divided(values, 255, "scale")
     weighted = []
     for channel, weight in enumerate(LUMA):
         plane = mx.sym.slice_axis(
@@ -58,11 +61,20 @@ def from_bytes(data: mx.sym.Symbol, channels: int) -> mx.sym.Symbol:
         weighted.append(
             mx.sym._internal._mul_scalar(plane, scalar=weight, name=f"preprocess_weight{channel}")
         )
-    grey = mx.sym.elemwise_add(weighted[0], weighted[1], name="preprocess_add")
-    grey = mx.sym.elemwise_add(grey, weighted[2], name="preprocess_grey")
-    return mx.sym._internal._greater_equal_scalar(
-        grey, scalar=float(WHITE_FROM), name="preprocess_white"
-    )
+    bright = mx.sym.elemwise_add(weighted[0], weighted[1], name="preprocess_add")
+    bright = mx.sym.elemwise_add(bright, weighted[2], name="preprocess_grey")
+    if not grey:
+        return mx.sym._internal._greater_equal_scalar(
+            bright, scalar=float(WHITE_FROM), name="preprocess_white"
+        )
+    # Not ``round``: readers differ in what becomes of a half.
+    half = mx.sym._internal._plus_scalar(bright, scalar=LUMA_SUM / 2, name="preprocess_half")
+    level = mx.sym.floor(_divided(half, LUMA_SUM, "level"), name="preprocess_whole")
+    return _divided(level, 255, "scale")
+
+
+def _divided(values: mx.sym.Symbol, by: int, name: str) -> mx.sym.Symbol:
+    return mx.sym._internal._div_scalar(values, scalar=float(by), name=f"preprocess_{name}")
 
 
 def name_outputs(symbol: mx.sym.Symbol, names: Sequence[str]) -> mx.sym.Symbol:

@@ -13,7 +13,7 @@ from gluon_dkpr.engine.checkpoint import checkpoint_of, load_run
 from gluon_dkpr.engine.datasets import open_datasets, record_path
 from gluon_dkpr.engine.export import ExportError, find_export, load_export
 from gluon_dkpr.engine.predictor import ImagePredictor, NetworkPredictor
-from gluon_dkpr.engine.signature_parts import crop_margin
+from gluon_dkpr.engine.signature_parts import NetworkImages
 from gluon_dkpr.presets import get_preset
 from gluon_dkpr.skeleton import planar
 from gluon_dkpr.skeleton.planar import IMAGE_SIZE_PX, LEVELS
@@ -50,16 +50,15 @@ def find_run(path, kind: str = "best") -> Optional[Tuple[Path, str]]:
     return (path, kind) if (path / "config.yaml").is_file() else None
 
 
-def run_images(config: Config) -> Tuple[Tuple[int, int, int], float]:
-    """Return (H, W, C) of the images that a run's network takes, and the margin of their crops.
+def run_images(config: Config) -> NetworkImages:
+    """Return what images a run's network takes.
 
     Raises:
         RecordError: if the data set that tells it is missing.
     """
-    if config.model.backbone == "toy_cnn":
-        return (IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1), 0.0
-    info = read_info(record_path(config.data))
-    return info.image.shape, crop_margin(info.source)
+    if config.data.source == "toy" and not config.data.record:
+        return NetworkImages((IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1))
+    return NetworkImages.of(read_info(record_path(config.data)))
 
 
 def open_split(

@@ -24,8 +24,9 @@ MAX_WHITE = 0.5
 # ITU-R BT.601, the weights of every "to grey" in the project's libraries; of 1000, so that grey
 # values are whole numbers, the same in every graph and on every machine.
 LUMA = (299, 587, 114)
+LUMA_SUM = sum(LUMA)
 # Half of white.
-WHITE_FROM = 500 * 255
+WHITE_FROM = LUMA_SUM // 2 * 255
 
 
 class PictureFileError(DkprError, ValueError):
@@ -93,17 +94,21 @@ def _read(source, name: str, max_pixels: int) -> Array:
 
 
 def to_network_image(
-    picture: Array, image_shape: Tuple[int, int, int], crop: Optional[Crop] = None
+    picture: Array,
+    image_shape: Tuple[int, int, int],
+    crop: Optional[Crop] = None,
+    grey: bool = False,
 ) -> Tuple[Array, Crop]:
     """Return what a network sees of a picture, and where that lies in it.
 
-    A square of the picture, padded with black and resized. For one channel, the toy's, it becomes
-    grey and then black or white, from half of white on.
+    A square of the picture, padded with black and resized. For one channel it becomes grey and
+    then, unless the network knows grey, black or white, from half of white on, as the toy's.
 
     Args:
         picture: uint8, shape (H, W, 3), red, green, blue.
         image_shape: (S, S, C) of the network's images.
         crop: the square, of S px; without it the smallest around the whole picture.
+        grey: the network's images of one channel are more than black and white.
 
     Returns:
         uint8 image of this shape, and the crop that takes points there and back.
@@ -117,10 +122,11 @@ def to_network_image(
         raise PictureFileError(f"the network takes {image_shape}, expected (S, S, 1) or (S, S, 3)")
     if crop is None:
         crop = Crop.whole(*picture.shape[:2], height)
-    if channels == 3:
-        return crop.apply(picture), crop
     # The crop is linear, so it may come before the grey, of fewer pixels.
-    white = is_white(crop.apply(picture))
+    image = to_channels(crop.apply(picture), channels, grey)
+    if channels == 3 or grey:
+        return image, crop
+    white = image > 0
     if not white.any():
         raise PictureFileError(
             f"nothing in it is white at {width} x {height} px; expected white lines on black, "
@@ -128,12 +134,31 @@ def to_network_image(
         )
     if white.mean() > MAX_WHITE:
         raise PictureFileError(f"{white.mean():.0%} of it is white, expected white lines on black")
-    return white.astype(np.uint8) * 255, crop
+    return image, crop
+
+
+def to_channels(pictures: Array, channels: int, grey: bool = False) -> Array:
+    """Return uint8 pictures (..., 3) as a network sees them, uint8 (..., channels).
+
+    Args:
+        pictures: red, green, blue.
+        channels: 1 or 3.
+        grey: one channel has the nearest grey values, not only black and white.
+    """
+    if channels == 3:
+        return pictures
+    if not grey:
+        return is_white(pictures).astype(np.uint8) * 255
+    return ((_brightness(pictures) + LUMA_SUM // 2) // LUMA_SUM).astype(np.uint8)
 
 
 def is_white(pictures: Array) -> Array:
     """Tell which pixels are white, from half of white on; uint8 (..., 3) to bool (..., 1)."""
-    return (pictures @ np.array(LUMA))[..., None] >= WHITE_FROM
+    return _brightness(pictures) >= WHITE_FROM
+
+
+def _brightness(pictures: Array) -> Array:
+    return (pictures @ np.array(LUMA))[..., None]
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ class ImagePredictor:
         method: ``"kinematic"``, ``"direct"`` or ``"parameter"``.
         image_shape: (H, W, C) of the images it takes, ``None`` if it is not known.
         ctx: device.
-        margin: of the crops, see :func:`~gluon_dkpr.engine.signature_parts.crop_margin`.
+        margin, grey: see :class:`~gluon_dkpr.engine.signature_parts.NetworkImages`.
     """
 
     def __init__(
@@ -36,10 +36,11 @@ class ImagePredictor:
         image_shape: Optional[Tuple[int, int, int]],
         ctx: mx.Context,
         margin: float = 0.0,
+        grey: bool = False,
     ):
         self.skeleton, self.method, self.ctx = skeleton, method, ctx
         self.image_shape = None if image_shape is None else tuple(image_shape)
-        self.margin = margin
+        self.margin, self.grey = margin, grey
 
     def __call__(self, images: Tensor) -> Pose:
         """Return the poses in images (B, C, H, W), float32, 0 to 1, as NDArrays."""
@@ -86,7 +87,7 @@ class NetworkPredictor(ImagePredictor):
     Args:
         net: initialised.
         image_shape: (H, W, C), if it is to be checked.
-        margin: as in :class:`ImagePredictor`.
+        margin, grey: as in :class:`ImagePredictor`.
     """
 
     def __init__(
@@ -94,9 +95,10 @@ class NetworkPredictor(ImagePredictor):
         net: PoseNet,
         image_shape: Optional[Tuple[int, int, int]] = None,
         margin: float = 0.0,
+        grey: bool = False,
     ):
         ctx = net.output.weight.list_ctx()[0]
-        super().__init__(net.skeleton, net.method, image_shape, ctx, margin)
+        super().__init__(net.skeleton, net.method, image_shape, ctx, margin, grey)
         self._net = net
 
     def __call__(self, images: Tensor) -> Pose:

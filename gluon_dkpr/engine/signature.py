@@ -58,7 +58,7 @@ class Signature:
         format: of the graph, one of ``SUFFIXES``.
         preprocess: the graph takes bytes, uint8 (B, H, W, 3), instead of (B, C, H, W).
         mean, std: for each channel, by which the graph standardises values 0 to 1.
-        margin: of the crops, see :func:`~gluon_dkpr.engine.signature_parts.crop_margin`.
+        margin, grey: see :class:`~gluon_dkpr.engine.signature_parts.NetworkImages`.
         quantization: of int8: how it was calibrated and what it costs; plain JSON data.
     """
 
@@ -73,6 +73,7 @@ class Signature:
     mean: Tuple[float, ...] = (0.0,)
     std: Tuple[float, ...] = (1.0,)
     margin: float = 0.0
+    grey: bool = False
     quantization: Optional[Mapping] = None
 
     @property
@@ -104,7 +105,7 @@ class Signature:
             "inputs": [parts.input_entry(self.image_shape, self.preprocess)],
             "outputs": parts.output_entries(self.skeleton, self.output_shapes),
             "normalisation": {"mean": list(self.mean), "std": list(self.std), "in_graph": True},
-            "crop": parts.crop_entry(self.skeleton, self.image_shape, self.margin),
+            "crop": parts.crop_entry(self.skeleton, self.image_shape, self.margin, self.grey),
             "skeleton": skeleton_to_dict(self.skeleton),
             "bones": parts.bone_entries(self.skeleton),
             "flip_pairs": parts.flip_entries(self.skeleton),
@@ -134,11 +135,12 @@ class Signature:
         kind = _one_of(graph, "format", SUFFIXES)
         files, colours = _entry(tree, "files", dict), _entry(tree, "normalisation", dict)
         skeleton = skeleton_from_dict(tree.get("skeleton"))
+        image_shape = _image_shape(crop, colours)
         signature = cls(
             name=_entry(tree, "name", str),
             method=_one_of(tree, "method", METHODS),
             skeleton=skeleton,
-            image_shape=_image_shape(crop, colours),
+            image_shape=image_shape,
             files={key: _stamp(files, key) for key in SUFFIXES[kind]},
             versions=_entry(tree, "versions", dict),
             format=kind,
@@ -146,6 +148,7 @@ class Signature:
             mean=_numbers(colours, "mean"),
             std=_deviations(colours),
             margin=_margin(crop),
+            grey=image_shape[2] == 1 and crop.get("white_from") is None,
             quantization=_entry(tree, "quantization", dict if kind == "int8" else type(None)),
         )
         for key, expected in signature.to_dict().items():

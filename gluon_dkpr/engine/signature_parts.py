@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Sequence, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
+from gluon_dkpr.data import RecordInfo
 from gluon_dkpr.data.body.render import MARGIN
 from gluon_dkpr.engine.graph import INPUT_NAME, OUTPUT_NAMES
 from gluon_dkpr.skeleton import Skeleton
@@ -14,17 +15,25 @@ GREY, COLOURS = ["grey"], ["red", "green", "blue"]
 _MARGINS = {"gluon_dkpr.data.body": MARGIN}
 
 
-def crop_margin(source: Mapping) -> float:
-    """Return the margin on each side of a box that the crops of a data set have.
+class NetworkImages(NamedTuple):
+    """What the images of a data set, and so of the network trained on it, are.
 
-    Args:
-        source: of the data set's :class:`~gluon_dkpr.data.record.RecordInfo`.
-
-    Returns:
-        A part of the box's longer side. 0 where pictures are not cut, or the boxes are used as
-        they come.
+    Attributes:
+        shape: (H, W, C).
+        margin: on each side of a box that its crops have, a part of the box's longer side. 0 where
+            pictures are not cut, or the boxes are used as they come.
+        grey: images of one channel are more than black and white.
     """
-    return _MARGINS.get(source.get("generator"), 0.0)
+
+    shape: Tuple[int, int, int]
+    margin: float = 0.0
+    grey: bool = False
+
+    @classmethod
+    def of(cls, info: RecordInfo) -> NetworkImages:
+        """Return those of a data set."""
+        margin = _MARGINS.get(info.source.get("generator"), 0.0)
+        return cls(info.image.shape, margin, info.image.is_grey)
 
 
 def input_entry(image_shape: Tuple[int, int, int], preprocess: bool) -> dict:
@@ -73,15 +82,17 @@ def _frame(skeleton: Skeleton) -> str:
     return "axes of the camera: x right, y down, z forward; measured from the root joint"
 
 
-def crop_entry(skeleton: Skeleton, image_shape: Tuple[int, int, int], margin: float) -> dict:
+def crop_entry(
+    skeleton: Skeleton, image_shape: Tuple[int, int, int], margin: float, grey: bool
+) -> dict:
     """Return how a picture of any size becomes an image of the network's size.
 
     ``gluon_dkpr.engine.pictures`` and ``gluon_dkpr.geometry.Crop`` do it.
 
     Args:
         skeleton: the object; only one in px fills the whole picture.
-        image_shape: (H, W, C). Networks for one channel are the toy's, whose images are binary.
-        margin: see :func:`crop_margin`.
+        image_shape: (H, W, C).
+        margin, grey: see :class:`NetworkImages`.
     """
     return {
         "around": "picture" if skeleton.length_unit == "px" else "box",
@@ -90,7 +101,7 @@ def crop_entry(skeleton: Skeleton, image_shape: Tuple[int, int, int], margin: fl
         "padding": 0,
         "size": [image_shape[0], image_shape[1]],
         "resize": {"to_smaller": "mean of the area", "to_larger": "linear"},
-        "white_from": 0.5 if image_shape[2] == 1 else None,
+        "white_from": 0.5 if image_shape[2] == 1 and not grey else None,
     }
 
 

@@ -21,7 +21,7 @@ from gluon_dkpr.engine.loop import Loop
 from gluon_dkpr.engine.mixed_precision import require_float16
 from gluon_dkpr.engine.predictor import NetworkPredictor
 from gluon_dkpr.engine.saver import Saver
-from gluon_dkpr.engine.signature_parts import crop_margin
+from gluon_dkpr.engine.signature_parts import NetworkImages
 from gluon_dkpr.engine.stop import StopRequest
 from gluon_dkpr.geometry import pose_statistics
 from gluon_dkpr.model_zoo import PoseNet, load_pretrained
@@ -188,8 +188,9 @@ def finish(config: Config, folder: Path, net: PoseNet, rows, test_set, ctx) -> d
         "seed": config.train.seed,
     }
     name = f"{config.preset}-{config.model.method}"
-    margin = crop_margin(test_set.info.source)
-    export_model(net, folder / "export", name, test_set.image_shape, margin=margin)
+    images = NetworkImages.of(test_set.info)
+    kind = {"margin": images.margin, "grey": images.grey}
+    export_model(net, folder / "export", name, images.shape, **kind)
     run_folder.write_curve(folder, config, rows, test_set.skeleton.length_unit)
     run_folder.write_samples(folder, test_set, predictor)
     run_folder.write_result(folder, result)

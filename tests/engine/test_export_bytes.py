@@ -11,7 +11,8 @@ from hand_set import SHAPE, random_images, random_net
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.engine.export import ExportError, export_model, load_export
-from gluon_dkpr.engine.pictures import is_white, to_network_image
+from gluon_dkpr.engine.graph import from_bytes
+from gluon_dkpr.engine.pictures import is_white, to_channels, to_network_image
 from gluon_dkpr.engine.predictor import EvaluationError, NetworkPredictor
 from gluon_dkpr.model_zoo import get_model
 from gluon_dkpr.skeleton import human36m
@@ -59,6 +60,30 @@ def test_colours_become_black_and_white_as_in_prediction(net, exported):
     found = load_export(exported).predict(pictures)
     np.testing.assert_allclose(found.joints, expected.joints, atol=1e-4)
     np.testing.assert_allclose(found.motion, expected.motion, atol=1e-4)
+
+
+def test_colours_become_grey_for_a_network_that_knows_grey(net, tmp_path):
+    pictures = random_pictures(4)
+    images = np.stack([to_network_image(picture, SHAPE, grey=True)[0] for picture in pictures])
+    assert len(np.unique(images)) > 200
+    export_model(net, tmp_path, "grey", SHAPE, preprocess=True, grey=True)
+    model = load_export(tmp_path)
+    assert model.grey
+    expected = NetworkPredictor(net).predict(images).joints
+    np.testing.assert_allclose(model.predict(pictures).joints, expected, atol=1e-4)
+
+
+def test_the_border_of_grey_values_is_exact():
+    """A half is rounded up, in NumPy and in the graph: 299 r + 587 g + 114 b = 1000 n + 500."""
+    r, g, b = np.meshgrid(*(np.arange(256),) * 3, indexing="ij")
+    ties = (299 * r + 587 * g + 114 * b) % 1000 == 500
+    assert ties.sum() > 5000
+    colours = np.stack([r[ties], g[ties], b[ties]], axis=-1).astype(np.uint8)[None]
+    graph = from_bytes(mx.sym.var("data"), 1, grey=True)
+    (found,) = graph.eval(data=mx.nd.array(colours[..., None, :], dtype="uint8"))
+    expected = (colours @ np.array([299, 587, 114]) + 500) // 1000
+    np.testing.assert_array_equal(to_channels(colours, 1, grey=True)[..., 0], expected)
+    np.testing.assert_array_equal(found.asnumpy()[:, 0, :, 0] * 255, expected)
 
 
 def test_the_border_of_white_is_exact():

@@ -21,6 +21,7 @@ from gluon_dkpr.data import make_toy_record, to_network_input
 from gluon_dkpr.engine.export import ExportError, export_model, load_export
 from gluon_dkpr.engine.export import write as write_module
 from gluon_dkpr.engine.load import load_predictor
+from gluon_dkpr.engine.pictures import to_channels
 from gluon_dkpr.engine.predictor import NetworkPredictor
 from gluon_dkpr.model_zoo import get_model
 from gluon_dkpr.nn import METHODS
@@ -100,6 +101,15 @@ def test_people_and_bytes(method, tmp_path):
     (found, *_) = open_session(tmp_path / "body.onnx").run(None, {"data": pictures})
     assert np.abs(expected[0] - expected[1]).max() > 1
     np.testing.assert_allclose(found, expected, atol=1e-5 * net.length)
+
+
+def test_bytes_of_a_network_that_knows_grey(tmp_path):
+    net = random_net()
+    export_model(net, tmp_path, "grey", SHAPE, "onnx", preprocess=True, grey=True)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 128, 128, 3), dtype=np.uint8)
+    expected = NetworkPredictor(net).predict(to_channels(pictures, 1, grey=True)).joints
+    (found, *_) = open_session(tmp_path / "grey.onnx").run(None, {"data": pictures})
+    np.testing.assert_allclose(found, expected, atol=128e-5)
 
 
 def test_equal_networks_give_equal_files(tmp_path):

@@ -9,12 +9,14 @@ import pytest
 from hand_set import SHAPE, SUFFIXES, random_images, random_net, save_run
 
 from gluon_dkpr.backend import mx
+from gluon_dkpr.data import ImageFormat, pose_layout, write_record
 from gluon_dkpr.engine.checkpoint import save_last
 from gluon_dkpr.engine.export import ExportError, export_model, load_export
 from gluon_dkpr.engine.load import load_predictor
 from gluon_dkpr.engine.predictor import NetworkPredictor
 from gluon_dkpr.engine.signature import FileStamp, load_signature
 from gluon_dkpr.errors import DkprError
+from gluon_dkpr.skeleton import planar
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,15 @@ class TestFinding:
         np.testing.assert_array_equal(poses["file"], poses["last"])
         np.testing.assert_array_equal(poses["last"], NetworkPredictor(last).predict(images).joints)
         assert np.abs(poses["last"] - poses["best"]).max() > 1
+
+    def test_a_run_on_grey_pictures_of_ones_own(self, tmp_path):
+        image, layout = ImageFormat(96, 96, 1, "png"), pose_layout(planar(3))
+        labels = layout.pack({"joints": np.zeros((3, 2)), "motion": np.zeros(3)})
+        samples = [(image.encode(np.full(image.shape, 60, np.uint8)), labels)]
+        write_record(tmp_path / "own", planar(3), layout, image, {"train": samples}, source={})
+        run = save_run(tmp_path / "run", random_net(), tmp_path / "own")
+        model = load_predictor(run)
+        assert (model.image_shape, model.grey) == ((96, 96, 1), True)
 
     @pytest.mark.parametrize("name", ["nothing", "empty", "text.txt", "alone.params"])
     def test_anything_else(self, name, tmp_path):

@@ -63,6 +63,16 @@ class TestWhatTheNetworkSees:
         image, _ = to_network_image(picture, (64, 64, 3))
         np.testing.assert_array_equal(image, picture)
 
+    def test_grey_stays_for_a_network_that_knows_grey(self):
+        levels = np.arange(256, dtype=np.uint8).repeat(64).reshape(128, 128)
+        image, _ = to_network_image(np.dstack([levels] * 3), SHAPE, grey=True)
+        np.testing.assert_array_equal(image[..., 0], levels)
+        colour = np.full((128, 128, 3), (200, 10, 90), np.uint8)
+        image, _ = to_network_image(colour, SHAPE, grey=True)
+        assert (image == round(0.299 * 200 + 0.587 * 10 + 0.114 * 90)).all()
+        image, _ = to_network_image(np.zeros((100, 100, 3), np.uint8), SHAPE, grey=True)
+        assert not image.any()
+
     @pytest.mark.parametrize(
         ("level", "expected"), [(0, "nothing in it is white"), (255, "100% of it is white")]
     )

@@ -8,14 +8,15 @@ import pytest
 from hand_set import SHAPE, random_net
 
 from gluon_dkpr.backend import mx
+from gluon_dkpr.data import ImageFormat, RecordInfo, pose_layout
 from gluon_dkpr.engine.export import export_model
 from gluon_dkpr.engine.signature import Signature
-from gluon_dkpr.engine.signature_parts import crop_margin
+from gluon_dkpr.engine.signature_parts import NetworkImages
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.model_zoo import get_model
 from gluon_dkpr.nn import METHODS
-from gluon_dkpr.skeleton import human36m, skeleton_from_dict
+from gluon_dkpr.skeleton import human36m, planar, skeleton_from_dict
 
 
 def body_net(method="kinematic"):
@@ -30,6 +31,7 @@ def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("signatures")
     found = {method: export_model(random_net(method), folder, method, SHAPE) for method in METHODS}
     found["bytes"] = export_model(random_net(), folder, "bytes", SHAPE, preprocess=True)
+    found["grey"] = export_model(random_net(), folder, "grey", SHAPE, grey=True)
     found["body"] = export_model(body_net(), folder, "body", (64, 96, 3), margin=0.06)
     return {
         name: (written.paths, json.loads(written.paths["signature"].read_text()))
@@ -47,6 +49,7 @@ def test_inputs_and_outputs_of_a_toy(method, exported):
     assert (data["name"], data["dtype"], data["layout"]) == ("data", "float32", "NCHW")
     assert (data["shape"], data["range"], data["channels"]) == ([-1, 1, 128, 128], [0, 1], ["grey"])
     assert tree["crop"]["white_from"] == 0.5
+    assert exported["grey"][1]["crop"]["white_from"] is None
     assert tree["crop"]["around"] == "picture"
     joints, *motion = tree["outputs"]
     assert (joints["name"], joints["shape"], joints["unit"]) == ("joints", [-1, 3, 2], "px")
@@ -129,6 +132,18 @@ def test_every_entry_is_needed(exported):
             Signature.from_dict({name: value for name, value in tree.items() if name != key})
 
 
-def test_margins_of_crops():
-    assert crop_margin({"generator": "gluon_dkpr.data.body"}) == 0.06
-    assert crop_margin({"generator": "gluon_dkpr.data.toy"}) == crop_margin({}) == 0.0
+@pytest.mark.parametrize(
+    ("kind", "generator", "margin", "grey"),
+    [
+        ((1, "png-binary"), "gluon_dkpr.data.toy", 0.0, False),
+        ((1, "png"), "", 0.0, True),
+        ((1, "jpeg"), "", 0.0, True),
+        ((3, "jpeg"), "gluon_dkpr.data.body", 0.06, False),
+    ],
+)
+def test_what_a_data_set_tells_of_a_networks_images(kind, generator, margin, grey):
+    skeleton = planar(3)
+    source = {"generator": generator} if generator else {}
+    image = ImageFormat(64, 48, *kind)
+    info = RecordInfo(skeleton, pose_layout(skeleton), image, {"train": (0, 1)}, 0, "", source)
+    assert NetworkImages.of(info) == ((64, 48, kind[0]), margin, grey)

@@ -24,8 +24,8 @@ class ExportedModel(ImagePredictor):
     """
 
     def __init__(self, signature: Signature, ctx: mx.Context):
-        shape, margin = signature.image_shape, signature.margin
-        super().__init__(signature.skeleton, signature.method, shape, ctx, margin)
+        images = signature.image_shape, ctx, signature.margin, signature.grey
+        super().__init__(signature.skeleton, signature.method, *images)
         self.signature = signature
 
     def __call__(self, images: Tensor) -> Pose:

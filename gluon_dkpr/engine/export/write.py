@@ -21,7 +21,7 @@ from gluon_dkpr.engine.export.onnx_graph import import_onnx, to_onnx
 from gluon_dkpr.engine.export.onnx_model import import_onnxruntime
 from gluon_dkpr.engine.export.read import MODELS
 from gluon_dkpr.engine.graph import INPUT_NAME, OUTPUT_NAMES, graph_json, trace_network
-from gluon_dkpr.engine.pictures import is_white
+from gluon_dkpr.engine.pictures import to_channels
 from gluon_dkpr.engine.signature import (
     SUFFIXES,
     ExportError,
@@ -67,6 +67,7 @@ def export_model(
     preprocess: bool = False,
     margin: float = 0.0,
     calibration: Optional[Calibration] = None,
+    grey: bool = False,
 ) -> Written:
     """Write a network as a graph that needs nothing of this package.
 
@@ -83,6 +84,7 @@ def export_model(
         preprocess: the graph takes bytes, uint8 (B, H, W, 3), red, green, blue.
         margin: of the crops that the network was trained on.
         calibration: for ``"int8"``, which needs it.
+        grey: its images of one channel are more than black and white.
 
     Raises:
         ExportError: for another name or format, images that the network does not take, a difference
@@ -91,12 +93,12 @@ def export_model(
     """
     files = ExportFiles(Path(folder), name)
     _check_arguments(files, format, calibration)
-    probe = _Probe(net, tuple(image_shape), preprocess)
     signature = Signature(
         *(name, net.method, net.skeleton, tuple(image_shape), {}, _versions(format)),
-        *(format, preprocess, *input_statistics(net, image_shape[2]), margin),
+        *(format, preprocess, *input_statistics(net, image_shape[2]), margin, grey),
         quantization={} if format == "int8" else None,
     )
+    probe = _Probe(net, signature)
     made = _make_graph(net, signature, calibration)
     with _staged(files, format) as temporary:
         model = _write_graph(signature, made, files, temporary, probe.ctx)
@@ -145,7 +147,7 @@ class _Made(NamedTuple):
 
 
 def _make_graph(net: PoseNet, signature: Signature, calibration: Optional[Calibration]) -> _Made:
-    graph = trace_network(net, signature.image_shape[2], signature.preprocess)
+    graph = trace_network(net, signature.image_shape[2], signature.preprocess, signature.grey)
     arrays = _parameter_values(net, graph)
     if calibration is None:
         return _Made(graph, arrays)
@@ -222,17 +224,17 @@ def _parameter_values(net: PoseNet, symbol: mx.sym.Symbol) -> Dict[str, Tensor]:
 class _Probe:
     """Images of noise and the network's poses of them; fixes the shapes of all parameters."""
 
-    def __init__(self, net: PoseNet, image_shape: Tuple[int, int, int], preprocess: bool):
+    def __init__(self, net: PoseNet, signature: Signature):
         self.ctx = net.output.weight.list_ctx()[0]
         self._net = net
-        self._images, plain = _noise(image_shape, preprocess)
+        self._images, plain = _noise(signature)
         try:
             pose = net.predict_pose(mx.nd.array(plain, ctx=self.ctx, dtype="float32"))
             pose.joints.wait_to_read()
         except (mx.MXNetError, ValueError, AssertionError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise ExportError(
-                f"the network takes no images of shape {image_shape}: {reason}"
+                f"the network takes no images of shape {signature.image_shape}: {reason}"
             ) from None
         self._expected = Pose(*(None if a is None else a.asnumpy() for a in pose))
 
@@ -273,13 +275,13 @@ class _Probe:
         return float(np.max(np.abs(np.subtract(*pair)))) / self._net.length
 
 
-def _noise(image_shape: Tuple[int, int, int], preprocess: bool) -> Tuple[Array, Array]:
+def _noise(signature: Signature) -> Tuple[Array, Array]:
     """Return the input of an export, and the same as the network takes it."""
-    height, width, channels = image_shape
+    height, width, channels = signature.image_shape
     generator = np.random.Generator(np.random.PCG64(0))
-    if not preprocess:
+    if not signature.preprocess:
         noise = generator.random((max(_BATCHES), channels, height, width)).astype(np.float32)
         return noise, noise
     pictures = generator.integers(0, 256, (max(_BATCHES), height, width, 3), dtype=np.uint8)
-    images = is_white(pictures).astype(np.uint8) * 255 if channels == 1 else pictures
+    images = to_channels(pictures, channels, signature.grey)
     return pictures, to_network_input(images)

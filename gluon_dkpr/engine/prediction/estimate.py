@@ -38,7 +38,7 @@ class PoseEstimate:
         motion: (P,), radians and the skeleton's unit, in the frame of ``joints``; ``None`` for
             direct joint in three dimensions, unless its skeleton has been fitted.
         crop: what the network saw of the picture.
-        margin: of the crop, see :func:`~gluon_dkpr.engine.signature_parts.crop_margin`.
+        margin: of the crop, see :class:`~gluon_dkpr.engine.signature_parts.NetworkImages`.
         intrinsics: of the camera, if it is known, (4,): focal lengths x, y, principal point x, y,
             px.
         root: where the root joint is in the frame of this camera, (3,), in the skeleton's unit, if
@@ -139,7 +139,7 @@ def see(
         box = check_box(box)
         check_inside(box, picture.shape)
         crop = crop_around(box, predictor.image_shape[0], predictor.margin)
-    image, crop = to_network_image(picture, predictor.image_shape, crop)
+    image, crop = to_network_image(picture, predictor.image_shape, crop, predictor.grey)
     return Seen(image, crop, None if camera is None else intrinsics_of(camera, picture.shape))
 
 

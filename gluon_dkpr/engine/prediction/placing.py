@@ -67,7 +67,7 @@ def place(
         skeleton: the object.
         joints: (N, J, D), measured from the root joint, axes of the camera; D is 2 or 3.
         crops: of each, in px of its picture.
-        margin: of the crops, see :func:`~gluon_dkpr.engine.signature_parts.crop_margin`.
+        margin: of the crops, see :class:`~gluon_dkpr.engine.signature_parts.NetworkImages`.
         intrinsics: of each picture's camera, focal lengths x, y and principal point x, y, (N, 4),
             px.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import re
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from gluon_dkpr.skeleton.io import BAD_YAML, PlainLoader
 MAX_BYTES = 1 << 20
 # Beyond is no rate, weight or time. Also false for NaN.
 MAX_NUMBER = 1e30
+# What names of exports do without.
+_OTHER = re.compile("[^A-Za-z0-9._+-]+")
 
 
 class ConfigError(DkprError, ValueError):
@@ -187,6 +190,16 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+    @property
+    def subject(self) -> str:
+        """What it learns: the preset's name, or that of a data set named instead."""
+        return _OTHER.sub("-", Path(self.data.record).name).strip("-") or self.preset
+
+    @property
+    def name(self) -> str:
+        """What its run folder and exports are called: subject and method."""
+        return f"{self.subject}-{self.model.method}"
 
     def replace(self, **changes) -> Config:
         """Return a configuration with other values, named by part: ``train={"epochs": 3}``."""

@@ -92,6 +92,15 @@ def test_paper_schedule_is_that_of_the_hand_network():
     assert (train.joint_loss, train.bone_weight) == ("squares", 0.0)
 
 
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [("", "toy6"), ("data/lamp", "lamp"), ("my own.set", "my-own.set"), ("\u00e9", "toy6")],
+)
+def test_runs_are_named_after_what_they_learn(record, expected):
+    config = get_preset("toy6", "direct").replace(data={"record": record})
+    assert (config.subject, config.name) == (expected, f"{expected}-direct")
+
+
 def test_learning_rate_schedules():
     step = TrainConfig(schedule="step", learning_rate=0.003, decay_at=(50 / 70,), decay_factor=0.1)
     assert learning_rate(step, 49.99 / 70) == 0.003

@@ -29,7 +29,7 @@ def parse(arguments: Optional[Sequence[str]]):
     )
     add("--out", metavar="DIR", help="folder (default: export, export-onnx, export-int8, with "
         "--preprocess export-bytes and so on, in the run folder)")  # fmt: skip
-    add("--name", help="of the files (default: PRESET-METHOD of the run)")
+    add("--name", help="of the files (default: PRESET-METHOD of the run, or DATA-METHOD)")
     add(
         "--checkpoint",
         dest="kind",

@@ -41,7 +41,7 @@ def parse():
     add("--amp", dest="train.amp", action="store_const", const=True, help="GPU: float16 backbone")
     add("--kvstore", default="device", choices=KVSTORES,
         help="where gradients meet; the last three: with tools/launch.py")  # fmt: skip
-    add("--out", help="folder of the run (default: a new one, runs/PRESET-METHOD)")
+    add("--out", help="folder of the run (default: a new one, runs/PRESET-METHOD, or DATA-METHOD)")
     add("--resume", action="store_true", help="continue the run in --out, as it is configured")
     add("--override", action="store_true", help="continue it even if other flags say otherwise")
     args = parser.parse_args()
@@ -68,7 +68,7 @@ def main():
     from gluon_dkpr.engine import run_folder
     from gluon_dkpr.engine.train import train
 
-    default = run_folder.free_folder(Path("runs", f"{config.preset}-{config.model.method}"))
+    default = run_folder.free_folder(Path("runs", config.name))
     folder = Path(args.out) if args.out else default
     options = args.kvstore, args.resume, args.override
     result = train(config, folder, parse_contexts(args.ctx), *options)

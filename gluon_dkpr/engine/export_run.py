@@ -27,7 +27,7 @@ def export_run(
         path: a run folder or a checkpoint in one.
         kind: checkpoint of a run folder, ``"best"`` or ``"last"``.
         folder: to write to, by default one in the run folder that is called after the format.
-        name: of the files, by default preset and method.
+        name: of the files, by default :attr:`Config.name <gluon_dkpr.config.Config.name>`.
         format, preprocess: as in :func:`~gluon_dkpr.engine.export.export_model`.
         calibration: for int8; without a record on the run's own data set, made if it is missing.
 
@@ -46,7 +46,7 @@ def export_run(
     return export_model(
         net,
         run / default_folder(format, preprocess) if folder is None else Path(folder),
-        name or f"{config.preset}-{config.model.method}",
+        name or config.name,
         *(images.shape, format, preprocess, images.margin, calibration, images.grey),
     )
 

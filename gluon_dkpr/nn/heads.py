@@ -14,8 +14,9 @@ import numpy as np
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.errors import DkprError
-from gluon_dkpr.geometry import PoseStatistics, orientation_parameters, skeleton_parts
+from gluon_dkpr.geometry import PoseStatistics, orientation_parameters
 from gluon_dkpr.nn.inverse import InverseKinematics
+from gluon_dkpr.nn.inverse_maps import told_by_joints
 from gluon_dkpr.nn.kinematic import KinematicLayer
 from gluon_dkpr.nn.motion import AffineMotion, TurningMotion
 from gluon_dkpr.nn.planar_inverse import PlanarInverse, told_by_bones
@@ -135,13 +136,17 @@ class KinematicJoint(Head):
             return self.kinematic(motion, *more), motion, None
         motion, guide = self.motion(z)
         if scale is not None:
-            guide = F.broadcast_mul(guide, F.expand_dims(scale, axis=2))
+            # As in the layer, the root stays where it is.
+            index = self._skeleton.joint_names.index(self._skeleton.root.name)
+            root = F.slice_axis(guide, axis=1, begin=index, end=index + 1)
+            bones = F.broadcast_mul(F.broadcast_sub(guide, root), F.expand_dims(scale, axis=2))
+            guide = F.broadcast_add(bones, root)
         return self.kinematic(motion, *more), motion, guide
 
 
 def _inverse(skeleton: Skeleton, statistics: Optional[PoseStatistics]):
     """Return a block from joints to the motion, or ``None``."""
-    parts, bones = skeleton_parts(skeleton), told_by_bones(skeleton)
+    parts, bones = told_by_joints(skeleton), told_by_bones(skeleton)
     if parts is not None:
         return InverseKinematics(skeleton, parts, statistics, prefix="motion_")
     if bones is not None:

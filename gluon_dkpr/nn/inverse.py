@@ -35,7 +35,7 @@ class InverseKinematics(mx.gluon.HybridBlock):
 
     Args:
         skeleton: the object, in the unit of the network.
-        parts: its parts, from :func:`gluon_dkpr.geometry.skeleton_parts`.
+        parts: its parts, of :func:`gluon_dkpr.geometry.skeleton_parts`, told by joints one and all.
         statistics: of the training poses in that unit; without them z passes unscaled.
     """
 

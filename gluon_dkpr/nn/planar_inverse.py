@@ -11,7 +11,6 @@ from gluon_dkpr.geometry import (
     MotionError,
     PlanarBones,
     PoseStatistics,
-    orientation_parameters,
     planar_bones,
 )
 from gluon_dkpr.nn.bone_lengths import LengthProjection, bone_vectors
@@ -78,8 +77,8 @@ class PlanarInverse(mx.gluon.HybridBlock):
 def told_by_bones(skeleton: Skeleton) -> Optional[PlanarBones]:
     """Return the bones of a planar skeleton, or ``None`` where :class:`PlanarInverse` must not be.
 
-    That is where the angles do not follow from joints, and where an object may go all the way round
-    while more bones than angles tell how: one of them jumps by a whole turn before the others.
+    That is where the angles do not follow from joints, and where a bone may turn by more than half
+    a turn either way while more bones than angles tell how: one of them jumps before the others.
     """
     try:
         bones = planar_bones(skeleton)
@@ -87,7 +86,7 @@ def told_by_bones(skeleton: Skeleton) -> Optional[PlanarBones]:
         return None
     if skeleton.root.hidden or not len(bones.rests):
         return None
-    if not bones.determined and orientation_parameters(skeleton).any():
+    if not bones.determined and (bones.spans >= np.pi).any():
         return None
     return bones
 

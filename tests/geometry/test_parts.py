@@ -11,7 +11,7 @@ from gluon_dkpr.geometry import (
     sample_within_bounds,
     skeleton_parts,
 )
-from gluon_dkpr.skeleton import hand, human36m, planar
+from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, hand, human36m, planar
 
 
 @pytest.mark.parametrize("skeleton", [human36m(), hand()], ids=["human36m", "hand"])
@@ -35,6 +35,15 @@ def test_parts_are_the_joints_that_turn_parents_first(skeleton):
     axes = part_axes(skeleton, parts, sample_within_bounds(skeleton, 5))
     product = np.einsum("npkx,npmx->npkm", axes, axes)
     np.testing.assert_allclose(product, np.broadcast_to(np.eye(3), product.shape), atol=1e-9)
+
+
+def test_nothing_moves_and_statistics_are_finite():
+    turn = Rotation("z", "a")
+    skeleton = Skeleton(
+        "still", 2, (Parameter("a", "radian", -1.0, 1.0),), (Joint("r", None, (), (turn,)),)
+    )
+    found = pose_statistics(skeleton, sample_within_bounds(skeleton, 10))
+    assert np.isfinite(found.motion_map).all()
 
 
 def test_statistics_tell_of_the_axes():

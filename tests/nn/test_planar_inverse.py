@@ -28,6 +28,22 @@ def guided(head, z):
     return [out.asnumpy() for out in head.guided(mx.nd, mx.nd.array(z))]
 
 
+def three_arms(limit):
+    """Return three bones, the outer two at the same angle from the middle one, and how it turns."""
+    turns = (Parameter("turn", "radian", -limit, limit), Parameter("open", "radian", 0.2, 1.0))
+    joints = [
+        Joint("root", rotations=(Rotation("z", "turn"),)),
+        Joint("middle", "root", (0.0, 0.3)),
+    ]
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        swing = (Rotation("z", "open", sign),)
+        joints += [
+            Joint(f"{side}_swing", "root", (0.0, 0.0), swing, hidden=True),
+            Joint(side, f"{side}_swing", (0.0, 0.3)),
+        ]
+    return Skeleton("three", 2, turns, tuple(joints))
+
+
 def arm(*bones, rotations=("turn",), bounds=(None, None), offset=(0.0, 0.0)):
     """Return an object with bones at its root, ``(x, y)`` each, all turned by the same angles."""
     turns = tuple(Rotation("z", name) for name in rotations)
@@ -136,16 +152,42 @@ def test_root_away_from_the_origin():
         (arm((0.5, 0.0)), True),
         (arm((0.5, 0.0), (0.0, 0.3)), False),  # where one bone has gone round, the other has not
         (arm((0.5, 0.0), (0.0, 0.3), bounds=(-1.0, 1.0)), True),
+        (arm((0.5, 0.0), (0.0, 0.3), bounds=(-np.pi, np.pi)), False),
+        (three_arms(2.0), True),
+        (three_arms(2.8), False),
         (arm((0.5, 0.0), rotations=("turn", "bend"), bounds=(-1.0, 1.0)), False),
         (arm((0.0, 0.0)), False),  # a bone without a length points nowhere
     ],
-    ids=["free", "free-twice-told", "bounded-twice-told", "two-in-one", "no-bone"],
+    ids=[
+        "free",
+        "free-twice-told",
+        "bounded-twice-told",
+        "round-twice-told",
+        "three",
+        "three-round",
+        "two-in-one",
+        "no-bone",
+    ],
 )
 def test_which_objects_have_a_closed_form(skeleton, closed):
     head = make_head("kinematic", skeleton)
     assert head.has_guide == closed
     head.initialize()
     assert head(mx.nd.ones((2, head.num_inputs))).shape == (2, skeleton.num_joints, 2)
+
+
+@pytest.mark.parametrize("skeleton", [scaled(3), scaled(10), three_arms(2.0)], ids=["3", "10", "t"])
+def test_scale_stretches_guide_and_joints_about_the_root(skeleton):
+    """So both can be right: the joints of a subject of another size come back."""
+    motion, scale = sample_within_bounds(skeleton, 16), np.linspace(0.7, 1.4, 16)
+    joints = forward_kinematics(skeleton, motion)
+    head = make_head("kinematic", skeleton)
+    head.initialize()
+    z, factor = mx.nd.array(joints.reshape(16, -1)), mx.nd.array(scale[:, None])
+    made, _, guide = (out.asnumpy() for out in head.guided(mx.nd, z, factor))
+    expected = forward_kinematics(skeleton, motion, scale)
+    np.testing.assert_allclose(made, expected, atol=FLOAT32)
+    np.testing.assert_allclose(guide, expected, atol=FLOAT32)
 
 
 def test_gradient_is_that_of_differences(seed):

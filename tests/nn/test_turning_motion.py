@@ -16,7 +16,7 @@ from gluon_dkpr.geometry import (
 )
 from gluon_dkpr.nn import make_head
 from gluon_dkpr.nn.motion import direction_angle
-from gluon_dkpr.skeleton import hand, human36m, planar
+from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, hand, human36m, planar
 
 
 def geared(skeleton):
@@ -81,6 +81,11 @@ def test_nothing_blows_up_at_the_origin():
 
 def test_which_angles_go_round():
     for skeleton, expected in ((HUMAN, ROUND), (planar(6), []), (planar(3), [])):
+        assert np.flatnonzero(orientation_parameters(skeleton)).tolist() == expected
+    for limit, expected in ((3.0, []), (np.pi, [0])):
+        bounds = Parameter("turn", "radian", -limit, limit)
+        turn = Joint("root", rotations=(Rotation("z", "turn"),))
+        skeleton = Skeleton("disc", 2, (bounds,), (turn, Joint("rim", "root", (1.0, 0.0))))
         assert np.flatnonzero(orientation_parameters(skeleton)).tolist() == expected
     names = np.array(hand().parameter_names)[orientation_parameters(hand())]
     assert set(names) == {"root_yaw", "root_roll", "root_pitch"}

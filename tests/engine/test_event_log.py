@@ -1,7 +1,10 @@
 """What TensorBoard is given: numbers and pictures of every epoch, once each."""
 
+import errno
 import io
+import os
 import struct
+import threading
 
 import pytest
 from PIL import Image
@@ -95,3 +98,56 @@ def test_logs_of_one_second_keep_apart(tmp_path):
             log.add_epoch({"epoch": step + 1, "train_loss": float(step)}, step + 1)
     found = series(read_events(tmp_path), "simple_value")["train/loss"]
     assert found == [(1, 0.0), (2, 1.0), (3, 2.0)]
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk that is full for so many writes, each of which takes half of its bytes."""
+
+    failures = 0
+
+    def write(self, data):
+        if not FullDisk.failures:
+            return super().write(data)
+        FullDisk.failures -= 1
+        super().write(bytes(data)[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("failures", [1, 1000])
+def test_full_disk_costs_the_log_not_the_run(tmp_path, monkeypatch, capsys, failures):
+    monkeypatch.setattr(
+        "tensorboardX.record_writer.open_file", lambda path: io.BufferedWriter(FullDisk(path, "w"))
+    )
+    monkeypatch.setattr(FullDisk, "failures", 0)
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (64, 32)).save(picture)
+    with EventLog(tmp_path / "events", 0) as log:
+        log.add_epoch({"epoch": 1, "train_loss": 1.0}, 5)
+        monkeypatch.setattr(FullDisk, "failures", failures)
+        # More than any queue holds.
+        for epoch in range(2, 40):
+            log.add_epoch({"epoch": epoch, "train_loss": 1.0}, 5 * epoch)
+            log.add_picture("samples/last", picture, 5 * epoch)
+    err = capsys.readouterr().err
+    assert err.startswith(f"warning: {tmp_path}/events/events.out.tfevents.")
+    assert err.count("\n") == 1
+    assert "No space left on device; training goes on" in err
+    # Nothing is left of the event that did not fit.
+    assert series(read_events(tmp_path / "events"), "simple_value") == {"train/loss": [(5, 1.0)]}
+
+
+def test_folder_that_cannot_be_made_costs_the_log(tmp_path, capsys):
+    (tmp_path / "events").write_text("a file")
+    with EventLog(tmp_path / "events", 7) as log:
+        log.add_epoch({"epoch": 1, "train_loss": 1.0}, 5)
+    assert capsys.readouterr().err.count("warning: ") == 1
+
+
+def test_no_thread_writes(tmp_path):
+    """A training that forks workers or is killed has no event in a queue."""
+    before = threading.active_count()
+    with EventLog(tmp_path, 0) as log:
+        for epoch in range(30):
+            log.add_epoch({"epoch": epoch, "train_loss": 1.0}, epoch + 1)
+            assert len(series(read_events(tmp_path), "simple_value")["train/loss"]) == epoch + 1
+        assert threading.active_count() == before

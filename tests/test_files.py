@@ -1,5 +1,6 @@
 """A file is written whole or not at all."""
 
+import errno
 import os
 import stat
 
@@ -82,16 +83,62 @@ def test_permissions_follow_the_umask(tmp_path, umask, mode):
     assert stat.S_IMODE((tmp_path / "shared.json").stat().st_mode) == mode
 
 
+def test_the_umask_is_never_another(tmp_path, monkeypatch):
+    """For a moment the files of another thread would be open to everybody."""
+    monkeypatch.setattr(os, "umask", lambda _: pytest.fail("set"))
+    with atomic_write(tmp_path / "a") as file:
+        file.write("a")
+
+
 def test_missing_folder_is_an_os_error(tmp_path):
-    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "none" / "result.json"):
+    path = tmp_path / "none" / "result.json"
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(path):
         pytest.fail("the block must not run")
+    assert caught.value.filename == str(path)
 
 
 def test_folder_of_that_name_stays(tmp_path):
     (tmp_path / "result.json").mkdir()
-    with pytest.raises(OSError), atomic_write(tmp_path / "result.json") as file:
+    with pytest.raises(OSError) as caught, atomic_write(tmp_path / "result.json") as file:
         file.write("{}")
+    assert caught.value.filename == str(tmp_path / "result.json")
+    assert caught.value.filename2 is None
     assert os.listdir(tmp_path) == ["result.json"]
+
+
+@pytest.mark.parametrize("when", ["block", "sync"])
+def test_full_disk_names_the_file(tmp_path, monkeypatch, when):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    outer, path = tmp_path / "outer.json", tmp_path / "result.json"
+    with pytest.raises(OSError) as caught, atomic_write(outer), atomic_write(path):
+        monkeypatch.setattr(os, "fsync", full)
+        if when == "block":
+            full()
+    assert caught.value.filename == str(path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_error_that_tells_another_file_keeps_it(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, atomic_path(tmp_path / "a"):
+        (tmp_path / "none" / "b").touch()
+    assert caught.value.filename == str(tmp_path / "none" / "b")
+    with pytest.raises(OSError) as caught, atomic_path(tmp_path / "a"):
+        raise OSError("not the system's")
+    assert caught.value.filename is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 240 + ".png", "x" * 255, "\u00e9" * 127, "." + "x" * 254, "x." + "y" * 253, "caf\udce9"],
+)
+def test_any_name_that_a_file_can_have(tmp_path, name):
+    (tmp_path / name).write_text("old")
+    with atomic_write(tmp_path / name) as file:
+        file.write("new")
+    assert os.listdir(tmp_path) == [name]
+    assert (tmp_path / name).read_text() == "new"
 
 
 def test_reads_as_much_as_there_may_be(tmp_path):

@@ -18,7 +18,7 @@ from typing import Iterable, Mapping, Tuple
 from gluon_dkpr.data.images import ImageFormat
 from gluon_dkpr.data.layout import LabelField, LabelLayout
 from gluon_dkpr.data.recordio import RecordError, frame, pack
-from gluon_dkpr.files import atomic_path, atomic_write
+from gluon_dkpr.files import atomic_path, atomic_write, sync
 from gluon_dkpr.skeleton import Skeleton, skeleton_from_dict, skeleton_to_dict
 from gluon_dkpr.types import Array
 
@@ -168,17 +168,19 @@ def write_record(
     with contextlib.ExitStack() as stack:
         stack.enter_context(_folder(rec_path.parent))
         # Left in the opposite order, so the .json is renamed last.
-        json_file = stack.enter_context(_naming(json_path, atomic_write(json_path)))
-        idx_file = stack.enter_context(_naming(idx_path, atomic_write(idx_path)))
+        json_file = stack.enter_context(atomic_write(json_path))
+        idx_file = stack.enter_context(atomic_write(idx_path))
         rec_name = stack.enter_context(atomic_path(rec_path))
-        with _naming(rec_path, open(rec_name, "wb")) as rec_file:
+        with open(rec_name, "wb") as rec_file:
             runs = _write_samples(rec_file, idx_file, layout.length, splits)
-            rec_file.flush()
-            os.fsync(rec_file.fileno())
+            sync(rec_file)
         size, digest = rec_name.stat().st_size, file_sha256(rec_name)
         info = RecordInfo(skeleton, layout, image, runs, size, digest, source)
         json.dump(info.to_dict(), json_file, indent=1, allow_nan=False)
         json_file.write("\n")
+        # A disk that is too full for them must be met while the old set stands.
+        sync(idx_file)
+        sync(json_file)
         # From here to the last rename nothing opens: never an old .json beside a new .rec.
         with contextlib.suppress(FileNotFoundError):
             json_path.unlink()
@@ -224,17 +226,6 @@ def _folder(folder: Path):
         for parent in new:
             with contextlib.suppress(OSError):
                 parent.rmdir()
-        raise
-
-
-@contextlib.contextmanager
-def _naming(path: Path, opened):
-    """Enter ``opened``; an OSError without a file name, as a full disk gives, gets ``path``."""
-    try:
-        with opened as file:
-            yield file
-    except OSError as error:
-        error.filename = error.filename or str(path)
         raise
 
 

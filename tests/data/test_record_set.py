@@ -1,5 +1,6 @@
 """Data sets on disk: written whole or not at all, read back equal, damage refused."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -260,6 +261,25 @@ def test_failure_keeps_what_was_there(tmp_path, error):
     good = [(image, np.zeros(LAYOUT.length, np.float32))] * 3
     with pytest.raises(type(error)):
         write(tmp_path / "set", splits={"train": failing(good)})
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("suffix", [".rec", ".idx", ".json"])
+def test_full_disk_keeps_what_was_there(tmp_path, monkeypatch, suffix):
+    """Each file in turn is the one that does not fit."""
+    write(tmp_path / "set")
+    before, real = contents(tmp_path), os.fsync
+
+    def full(descriptor):
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(suffix):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    samples = {"train": make_samples()["test"]}
+    with pytest.raises(OSError) as caught:
+        write(tmp_path / "set", samples)
+    assert caught.value.filename == str(tmp_path / f"set{suffix}")
     assert contents(tmp_path) == before
 
 

@@ -10,6 +10,7 @@ from typing import Dict, Iterable, Optional, Tuple
 
 import numpy as np
 
+from gluon_dkpr.data.images import check_out
 from gluon_dkpr.data.layout import LabelLayout
 from gluon_dkpr.data.record import RecordInfo, file_sha256, record_paths
 from gluon_dkpr.data.record_file import ON_DAMAGE, RecordFile, check_damage, open_file
@@ -138,15 +139,15 @@ class RecordDataset:
 
         Raises:
             DamagedRecordError: for a damaged record.
-            RecordError: for a key of another split.
+            RecordError: for a key of another split, or an ``out`` of another shape or type.
         """
         keys = self._checked(keys)
-        images = np.empty((len(keys), *self.image_shape), np.uint8) if out is None else out
+        images = check_out(out, (len(keys), *self.image_shape))
         labels = np.empty((len(keys), self.layout.length), dtype=np.float32)
         for i, key in enumerate(keys.tolist()):
             labels[i], data = self._file.record(key)
             try:
-                self.info.image.decode(data, out=images[i])
+                self.info.image.decode_into(data, images[i])
             except RecordError as error:
                 raise DamagedRecordError(self.path, key, str(error)) from None
         return images, self.layout.unpack(labels)
@@ -190,7 +191,8 @@ class RecordDataset:
                 if isinstance(record, DamagedRecordError):
                     self.damaged[key] = record.reason
             self._searched = True
-        check_damage(self.path, self.damaged, len(self.keys))
+        # A view's own keys are fewer: the damaged ones are not among them.
+        check_damage(self.path, self.damaged, self.info.splits[self.split][1])
         return self.damaged
 
     def readable(self) -> RecordDataset:

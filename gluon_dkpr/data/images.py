@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import NoReturn, Optional, Tuple
 
 import cv2
 import numpy as np
 
+from gluon_dkpr.data.image_size import PNG_HEAD, image_size, png_head
 from gluon_dkpr.data.recordio import Buffer, RecordError
 from gluon_dkpr.types import Array
 
@@ -22,6 +23,7 @@ _CODECS = {
     "jpeg": (".jpg", [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]),
 }
 ENCODINGS = tuple(_CODECS)
+_MODES = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR}
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ class ImageFormat:
             raise RecordError(
                 f"{self.encoding} image of {self.channels!r} channels, expected one of {allowed}"
             )
+        # Not fields: looked up for each image, where making them anew would be felt.
+        object.__setattr__(self, "_png_head", png_head(self.height, self.width))
+        object.__setattr__(self, "_mode", _MODES[self.channels])
 
     @property
     def shape(self) -> Tuple[int, int, int]:
@@ -94,26 +99,55 @@ class ImageFormat:
             out: a contiguous array to decode into; without it a new one.
 
         Raises:
-            RecordError: if the bytes are no image or one of another size.
+            RecordError: if the bytes are no image or one of another size, or ``out`` is another
+                array.
         """
-        mode = cv2.IMREAD_GRAYSCALE if self.channels == 1 else cv2.IMREAD_COLOR
+        out = check_out(out, self.shape)
+        self.decode_into(data, out)
+        return out
+
+    def decode_into(self, data: Buffer, out: Array) -> None:
+        """Decode as :meth:`decode` does, into an array that is known to be right."""
+        # Of most images the size is known by one comparison. A turned one is decoded, too.
+        if data[:PNG_HEAD] != self._png_head:
+            size = image_size(data)
+            if size is None:
+                raise RecordError(f"{len(data)} bytes that are not a {self.encoding} image")
+            if set(size) != {self.height, self.width}:
+                self._refuse(size)
         try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), self._mode)
         except cv2.error:
             image = None
         if image is None:
             raise RecordError(f"{len(data)} bytes that are not a {self.encoding} image")
         if image.shape[:2] != (self.height, self.width):
-            raise RecordError(
-                f"image is {image.shape[0]} x {image.shape[1]} px, "
-                f"expected {self.height} x {self.width} px"
-            )
-        out = np.empty(self.shape, np.uint8) if out is None else out
+            self._refuse(image.shape)
         if self.channels == 1:
             out[..., 0] = image
         else:
             cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
-        return out
+
+    def _refuse(self, size) -> NoReturn:
+        raise RecordError(
+            f"image is {size[0]} x {size[1]} px, expected {self.height} x {self.width} px"
+        )
+
+
+def check_out(out: Optional[Array], shape: Tuple[int, ...]) -> Array:
+    """Return an array for images of this shape, ``out`` if it is given.
+
+    Raises:
+        RecordError: if it is not contiguous, writable, uint8 and of this shape.
+    """
+    if out is None:
+        return np.empty(shape, np.uint8)
+    if not isinstance(out, np.ndarray) or out.dtype != np.uint8 or out.shape != shape:
+        found = f"{getattr(out, 'dtype', type(out).__name__)} {getattr(out, 'shape', '')}"
+        raise RecordError(f"out is {found}, expected uint8 {shape}")
+    if not out.flags.carray:
+        raise RecordError("out is not contiguous or read only, expected an array to decode into")
+    return out
 
 
 def to_network_input(images: Array) -> Array:

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Iterable, Mapping, Tuple
 
@@ -81,7 +81,7 @@ class RecordInfo:
             "schema": SCHEMA,
             "skeleton": skeleton_to_dict(self.skeleton),
             "label": {"length": self.layout.length, "fields": fields},
-            "image": dict(vars(self.image)),
+            "image": asdict(self.image),
             "splits": {name: list(run) for name, run in self.splits.items()},
             "count": self.count,
             "rec": {"bytes": self.rec_bytes, "sha256": self.rec_sha256},

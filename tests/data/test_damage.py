@@ -299,6 +299,16 @@ def test_readable_set_outlives_the_one_it_came_from(rec):
     assert readable.read([3])[0][0, 0, 0, 0] == 3
 
 
+def test_readable_set_of_a_readable_set(rec):
+    """Half of a split is damaged, and no more than may be."""
+    for key in range(40, 50):
+        damage(rec, "zeros", key)
+    first = RecordDataset(rec, "test").readable()
+    again = first.readable()
+    assert again.keys.tolist() == first.keys.tolist() == list(range(50, 60))
+    assert list(first.find_damaged()) == list(range(40, 50))
+
+
 def test_wrong_option_is_refused(rec):
     with pytest.raises(RecordError, match="on_damage is 'ignore', expected one of"):
         RecordDataset(rec, "train", on_damage="ignore")

@@ -97,6 +97,14 @@ def test_reads_in_the_order_of_the_keys(written):
     assert labels["joints"].shape == (0, 3, 2)
 
 
+def test_wrong_array_is_no_damaged_record(written):
+    dataset = RecordDataset(written, "test")
+    for out in (np.zeros((1, 8, 6, 3), np.uint8), np.zeros((2, 8, 6, 3), np.float32)):
+        with pytest.raises(RecordError, match="^out is .*, expected uint8") as caught:
+            dataset.read([12, 13], out=out)
+        assert type(caught.value) is RecordError
+
+
 def test_mxnet_reads_the_set(written):
     idx_path = str(written.with_suffix(".idx"))
     reader = mx.recordio.MXIndexedRecordIO(idx_path, str(written), "r")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import shlex
 import sys
@@ -62,7 +63,11 @@ def run(main: Callable[[], Optional[int]]) -> NoReturn:
 
     A :class:`~gluon_dkpr.errors.DkprError`, and an ``OSError`` that names a file or a full disk,
     become one line on standard error. Any other exception is a bug and keeps its traceback.
+    What the terminal's encoding lacks, as names of files may, is printed as Python escapes it.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = main() or 0
     except DkprError as error:

@@ -1,6 +1,7 @@
 """A user's mistake is one line on standard error and exit status 2; a bug keeps its traceback."""
 
 import errno
+import os
 import subprocess
 import sys
 
@@ -119,6 +120,22 @@ run(main)
         text = process.stderr.read()
     assert text == ""
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_any_name_of_a_file_can_be_printed(encoding):
+    code = """
+import sys
+from gluon_dkpr.cli import run
+def main():
+    for stream in (sys.stdout, sys.stderr):
+        print('caf\\udce9 \\u00e9', file=stream)
+run(main)
+"""
+    environment = {**os.environ, "PYTHONIOENCODING": f"{encoding}:strict"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    line = "caf\\udce9 \u00e9\n".encode(encoding, "backslashreplace")
+    assert (done.returncode, done.stdout, done.stderr) == (0, line, line)
 
 
 def test_command_line_can_be_typed_again(monkeypatch):

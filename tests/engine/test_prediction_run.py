@@ -1,6 +1,7 @@
 """Inputs in, files out: pictures, folders and patterns; what fails stops nothing else."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +41,16 @@ class TestSources:
     def test_a_name_with_brackets_that_is_there(self, tmp_path):
         path = save(picture(), tmp_path / "x[1].png")
         assert [source.path for source in find_sources([path])[0]] == [path]
+
+    def test_overlays_alone(self, tmp_path):
+        (tmp_path / "a-overlay.png").touch()
+        found, failures = find_sources([tmp_path, f"{tmp_path}/*.png"])
+        assert found == []
+        but = "but overlays of earlier predictions"
+        assert [message for _, message in failures] == [
+            f"a folder without pictures or videos {but}",
+            f"no file matches {but}",
+        ]
 
     def test_webcams_and_an_empty_folder(self, tmp_path):
         found, failures = find_sources(["webcam", "webcam:2", tmp_path, "webcam:x"])
@@ -106,6 +117,40 @@ class TestPlanarPictures:
             predict(planar_predictor(), [path], tmp_path / "out")
         assert len(names_in(tmp_path / "out")) == 2
 
+    def test_a_second_time_in_the_same_folder(self, tmp_path):
+        """Neither more inputs nor other names than the first time."""
+        for name in ("a.png", "x-overlay.jpg"):
+            save(white_on_black(), tmp_path / name)
+        (tmp_path / "old-overlay.mp4").write_bytes(b"of a video")
+        found = []
+        for given in (tmp_path, tmp_path, f"{tmp_path}/*.[jp][pn]g"):
+            results = predict(planar_predictor(), [given], tmp_path)
+            found.append([(r.name, r.files, r.error) for r in results])
+        assert found[0] == found[1] == found[2]
+        assert [Path(name).name for name, *_ in found[0]] == ["a.png", "x-overlay.jpg"]
+        assert len(names_in(tmp_path)) == 3 + 4
+        (result,) = predict(planar_predictor(), [tmp_path / "a-overlay.png"], tmp_path / "out")
+        assert result.error is None
+
+    def test_what_cannot_be_written_stops_nothing(self, tmp_path):
+        paths = [save(white_on_black(), tmp_path / f"{name}.png") for name in "abc"]
+        (tmp_path / "out" / "b.json").mkdir(parents=True)
+        results = predict(planar_predictor(), paths, tmp_path / "out")
+        assert [result.error for result in results] == [
+            None,
+            f"{tmp_path}/out/b.json: Is a directory",
+            None,
+        ]
+        assert results[1].files == ()
+        assert len(names_in(tmp_path / "out")) >= 5
+
+    def test_a_folder_that_is_none(self, tmp_path):
+        path = save(white_on_black(), tmp_path / "a.png")
+        for out in (path, path / "deeper"):
+            with pytest.raises(NotADirectoryError) as caught:
+                predict(planar_predictor(), [path], out)
+            assert caught.value.filename == str(path)
+
     def test_what_fails_leaves_nothing_and_stops_nothing(self, tmp_path):
         good = save(white_on_black(), tmp_path / "good.png")
         black = save(np.zeros((64, 64, 3), np.uint8), tmp_path / "black.png")
@@ -150,9 +195,11 @@ class TestPeople:
             ("kinematic", {"formats": ("json", "xml")}, "format is 'xml'"),
             ("direct", {"formats": ("bvh",)}, "BVH wants a motion.*--model-fit"),
             ("direct", {"smooth_s": 0.1}, "smoothing wants a motion.*--model-fit"),
-            ("kinematic", {"smooth_s": -1.0}, "expected 0 or more"),
+            ("kinematic", {"smooth_s": -1.0}, "smoothing over -1.0 s, expected 0 to 3600"),
             ("kinematic", {"batch": 0}, "expected 1 or more"),
-            ("kinematic", {"max_frames": 0}, "0 frames, expected 1 or more"),
+            ("kinematic", {"smooth_s": 1e308}, r"smoothing over 1e\+308 s, expected 0 to 3600"),
+            ("kinematic", {"max_frames": 0}, "0 frames, expected 1 to 1000000000"),
+            ("kinematic", {"max_frames": 10**20}, "0 frames, expected 1 to 1000000000"),
             ("kinematic", {"camera": (1.0, 2.0)}, "expected a focal length"),
         ],
     )

@@ -129,10 +129,16 @@ class TestParabola:
         np.testing.assert_array_equal(smooth_motion(BODY, motion, 0), motion)
         assert smooth_motion(BODY, motion[:0], 2).shape == (0, 27)
 
-    @pytest.mark.parametrize("frames", [-1, np.nan, np.inf])
+    @pytest.mark.parametrize("frames", [-1, np.nan, np.inf, 1e308])
     def test_bad_width(self, frames):
-        with pytest.raises(PredictionError, match="expected 0 or more"):
+        with pytest.raises(PredictionError, match=r"expected 0 to 1e\+09"):
             smooth_motion(BODY, swinging(3), frames)
+
+    def test_extreme_widths(self):
+        motion = swinging(5)
+        np.testing.assert_allclose(smooth_motion(BODY, motion, 1e-308), motion, atol=1e-9)
+        wide = smooth_motion(BODY, motion, 1e9)
+        np.testing.assert_allclose(wide, smooth_motion(BODY, motion, 1e3), atol=1e-3)
 
     def test_bad_shape(self):
         with pytest.raises(PredictionError, match=r"\(F, 27\)"):

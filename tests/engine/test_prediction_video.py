@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import resource
 import signal
 import tracemalloc
 
@@ -21,9 +22,11 @@ from prediction_stubs import (
     predict,
     save,
     save_video,
+    white_on_black,
 )
 
 from gluon_dkpr.engine.prediction import Boxes
+from gluon_dkpr.engine.prediction.drawing import mp4_writer
 from gluon_dkpr.geometry import forward_kinematics, load_bvh
 
 
@@ -201,17 +204,65 @@ class TestBadVideos:
         # FFmpeg's own words stay off the terminal.
         assert capfd.readouterr() == ("", "")
 
+    def test_a_name_that_is_not_in_utf8(self, tmp_path):
+        """As old archives hold; OpenCV ends the process."""
+        path = save_video(tmp_path / "v.avi").rename(tmp_path / "caf\udce9.avi")
+        good = save(picture(), tmp_path / "caf\udce9.png")
+        bad, fine = predict(person(), [path, good], tmp_path / "out")
+        assert bad.error == "not a name in UTF-8, which OpenCV wants of a video"
+        assert (fine.error, fine.files[0].name) == (None, "caf\udce9-2.json")
+        path = path.rename(tmp_path / "v.avi")
+        (result,) = predict(person(), [path], tmp_path / "caf\udce9")
+        assert result.error.endswith("not a name in UTF-8, which OpenCV wants of a video")
+        (result,) = predict(person(), [path], tmp_path / "caf\udce9", draw=False)
+        assert result.error is None
+
     def test_no_webcam(self, tmp_path, capfd):
         (result,) = predict(person(), ["webcam:97"], tmp_path / "out")
         assert result.error == "no camera of number 97 can be opened"
         assert (names_in(tmp_path / "out"), capfd.readouterr()) == ([], ("", ""))
 
 
+class TestFullDisk:
+    @pytest.fixture
+    def full(self):
+        """Files end at 20 kB, as on a full disk."""
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    def test_half_an_overlay_replaces_nothing(self, full, tmp_path, capfd):
+        def noise(i, frame):
+            return np.random.default_rng(i).integers(0, 256, frame.shape, dtype=np.uint8)
+
+        path = save_video(tmp_path / "v.avi", 20, changes=noise)
+        good = save(white_on_black(), tmp_path / "p.png")
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "v-overlay.mp4").write_text("of an earlier time")
+        full()
+        results = predict(planar_predictor(), [path, good], tmp_path / "out", formats=("npz",))
+        assert [result.error for result in results] == [
+            f"{tmp_path}/out/v-overlay.mp4: not written whole; is the disk full?",
+            None,
+        ]
+        assert names_in(tmp_path / "out") == ["p-overlay.png", "p.npz", "v-overlay.mp4"]
+        assert (tmp_path / "out" / "v-overlay.mp4").read_text() == "of an earlier time"
+
+    @pytest.mark.parametrize("fps", [0.1, 1.0, 23.976, 25.0, 29.97, 59.94, 333.3, 1000.0])
+    @pytest.mark.parametrize("count", [1, 2, 33])
+    def test_every_whole_video_counts_as_such(self, fps, count, tmp_path):
+        with mp4_writer(tmp_path / "v.mp4", fps) as write:
+            for i in range(count):
+                write(picture(48, 64, 5 * i))
+        assert names_in(tmp_path) == ["v.mp4"]
+
+
 class TestInterrupted:
     def test_a_webcam_keeps_what_it_has_seen(self, tmp_path, monkeypatch):
         path = save_video(tmp_path / "v.avi", 200)
         real = cv2.VideoCapture
-        monkeypatch.setattr(cv2, "VideoCapture", lambda *_: real(str(path)))
+        camera = lambda *what: real(str(path)) if what == (3,) else real(*what)  # noqa: E731
+        monkeypatch.setattr(cv2, "VideoCapture", camera)
         who = person(3)
 
         def interrupted(images):

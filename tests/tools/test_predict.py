@@ -115,9 +115,11 @@ class TestPeople:
             (["--focal", "wide"], "--focal wide: expected a focal length"),
             (["--focal", "1,2"], "--focal 1,2: expected a focal length"),
             (["--format", "xml"], "format is 'xml'"),
-            (["--smooth", "-1"], "expected 0 or more"),
+            (["--smooth", "-1"], "expected 0 to 3600"),
+            (["--smooth", "1e308"], "expected 0 to 3600"),
             (["--batch", "0"], "expected 1 or more"),
-            (["--frames", "0"], "expected 1 or more"),
+            (["--frames", "0"], "expected 1 to 1000000000"),
+            (["--frames", "99999999999999999999"], "expected 1 to 1000000000"),
             (["--boxes", "none.csv"], "none.csv: cannot be read"),
         ],
     )

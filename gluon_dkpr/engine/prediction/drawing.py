@@ -9,8 +9,11 @@ from typing import Callable, Iterator, Optional, Tuple
 import cv2
 import numpy as np
 
+from gluon_dkpr.engine.pictures import PictureFileError
 from gluon_dkpr.engine.prediction.errors import PredictionError
 from gluon_dkpr.engine.prediction.estimate import PoseEstimate
+from gluon_dkpr.engine.prediction.sources import Source
+from gluon_dkpr.engine.prediction.video import VideoReader, opencv_name
 from gluon_dkpr.files import atomic_path, atomic_write
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
@@ -73,23 +76,40 @@ def mp4_writer(path: Path, fps: float) -> Iterator[Callable[[Array], None]]:
     """Give a function that appends an RGB frame; the file appears when the block ends well.
 
     Raises:
-        PredictionError: if the video cannot be written.
+        PredictionError: if the video cannot be written, or not whole.
     """
     with atomic_path(path) as temporary, contextlib.ExitStack() as stack:
         writer: Optional[cv2.VideoWriter] = None
+        count = 0
 
         def write(frame: Array) -> None:
-            nonlocal writer
+            nonlocal writer, count
             frame = _even(frame)
             if writer is None:
                 code = cv2.VideoWriter_fourcc(*_CODEC)
-                writer = cv2.VideoWriter(str(temporary), code, fps, frame.shape[1::-1])
+                name = opencv_name(temporary, PredictionError)
+                writer = cv2.VideoWriter(name, code, fps, frame.shape[1::-1])
                 stack.callback(writer.release)
                 if not writer.isOpened():
                     raise PredictionError(f"{path}: OpenCV cannot write MPEG-4 video")
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+            count += 1
 
         yield write
+        stack.close()
+        # OpenCV does not tell of a full disk. FFmpeg writes nothing after its first failure, and
+        # the list of the frames comes last.
+        if count and _frames_in(temporary) != count:
+            raise PredictionError(f"{path}: not written whole; is the disk full?")
+
+
+def _frames_in(path: Path) -> Optional[int]:
+    """Return how many frames a video says it has, ``None`` if it cannot be opened."""
+    try:
+        with VideoReader(Source(str(path), "video", path)) as reader:
+            return reader.frames_stated
+    except PictureFileError:
+        return None
 
 
 def _overlay_size(shape: Tuple[int, ...]) -> Tuple[int, int]:

@@ -8,7 +8,8 @@ from typing import Optional
 from gluon_dkpr.engine.prediction.boxes import Boxes, parse_box
 from gluon_dkpr.engine.prediction.errors import PredictionError
 from gluon_dkpr.engine.prediction.estimate import Camera, intrinsics_of
-from gluon_dkpr.engine.prediction.run import Options, Prediction
+from gluon_dkpr.engine.prediction.options import Options
+from gluon_dkpr.engine.prediction.run import Prediction
 
 # More angles than that are left to the files.
 _FEW_ANGLES = 8

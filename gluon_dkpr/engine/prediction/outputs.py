@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from gluon_dkpr.engine.prediction.drawing import VIDEO_PX, draw_estimate, mp4_writer, write_png
 from gluon_dkpr.engine.prediction.errors import PredictionError
 from gluon_dkpr.engine.prediction.estimate import PoseEstimate
-from gluon_dkpr.engine.prediction.sources import Source
+from gluon_dkpr.engine.prediction.sources import PICTURE_DRAWN, VIDEO_DRAWN, Source
 from gluon_dkpr.engine.prediction.tables import WRITERS, About
 from gluon_dkpr.engine.predictor import ImagePredictor
 from gluon_dkpr.types import Array
@@ -64,6 +66,15 @@ def formats_of(
     return ("json", "bvh") if moving and has_motion(predictor, model_fit) else ("json",)
 
 
+def check_folder(folder: Path) -> None:
+    """Raise OSError, which names it, if files cannot be written to a folder that may be missing."""
+    found = next(path for path in (folder, *folder.parents) if path.exists())
+    if not found.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(found))
+    if not os.access(found, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(found))
+
+
 def output_files(
     sources: Sequence[Source], folder: Path, suffixes: Sequence[Sequence[str]]
 ) -> List[Dict[str, Path]]:
@@ -91,7 +102,7 @@ def output_files(
 
 def suffixes_of(source: Source, formats: Sequence[str], draw: bool) -> List[str]:
     """Return how the names of an input's files end."""
-    drawn = "-overlay.png" if source.kind == "picture" else "-overlay.mp4"
+    drawn = PICTURE_DRAWN if source.kind == "picture" else VIDEO_DRAWN
     return [f".{name}" for name in formats] + [drawn] * draw
 
 
@@ -107,9 +118,9 @@ def open_sink(files: Dict[str, Path], about: About) -> Iterator[Sink]:
         tables, draw = [], None
         for suffix, path in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            if suffix == "-overlay.mp4":
+            if suffix == VIDEO_DRAWN:
                 draw = stack.enter_context(mp4_writer(path, about.fps))
-            elif suffix != "-overlay.png":
+            elif suffix != PICTURE_DRAWN:
                 tables.append(stack.enter_context(WRITERS[suffix[1:]](path, about)))
 
         def write(frame: int, picture: Array, pose: Optional[PoseEstimate]) -> None:
@@ -118,7 +129,7 @@ def open_sink(files: Dict[str, Path], about: About) -> Iterator[Sink]:
                     table(frame, pose)
             if draw is not None:
                 draw(draw_estimate(picture, about.skeleton, pose, VIDEO_PX))
-            elif "-overlay.png" in files:
-                write_png(files["-overlay.png"], draw_estimate(picture, about.skeleton, pose))
+            elif PICTURE_DRAWN in files:
+                write_png(files[PICTURE_DRAWN], draw_estimate(picture, about.skeleton, pose))
 
         yield write

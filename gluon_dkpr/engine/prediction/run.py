@@ -5,34 +5,24 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import deque
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from tqdm import tqdm
 
 from gluon_dkpr.engine.pictures import PictureFileError, read_picture
-from gluon_dkpr.engine.prediction.boxes import Boxes
 from gluon_dkpr.engine.prediction.errors import PredictionError
-from gluon_dkpr.engine.prediction.estimate import (
-    BATCH,
-    Camera,
-    PoseEstimate,
-    Seen,
-    check_batch,
-    estimate_seen,
-    intrinsics_of,
-    see,
-)
+from gluon_dkpr.engine.prediction.estimate import PoseEstimate, Seen, estimate_seen, see
+from gluon_dkpr.engine.prediction.options import Options
 from gluon_dkpr.engine.prediction.outputs import (
-    check_formats,
+    check_folder,
     formats_of,
     has_motion,
     open_sink,
     output_files,
     suffixes_of,
 )
-from gluon_dkpr.engine.prediction.smoothing import radius_of, smooth_poses
+from gluon_dkpr.engine.prediction.smoothing import smooth_poses
 from gluon_dkpr.engine.prediction.sources import Source, find_sources
 from gluon_dkpr.engine.prediction.tables import About
 from gluon_dkpr.engine.prediction.video import VideoReader
@@ -42,31 +32,8 @@ from gluon_dkpr.types import Array
 
 # Pictures wait for their batch in memory, up to so many bytes together.
 _BATCH_BYTES = 256 << 20
-
-
-@dataclass(frozen=True)
-class Options:
-    """How inputs are predicted and what is written.
-
-    Args:
-        boxes: what to look at; by default whole pictures.
-        camera, batch, model_fit: as in
-            :func:`~gluon_dkpr.engine.prediction.estimate_poses`.
-        smooth_s: standard deviation of the smoothing of videos, s; 0 for none.
-        formats: some of ``"json"``, ``"csv"``, ``"npz"``, ``"bvh"``; ``None``: JSON, and BVH of
-            videos where there is a motion in three dimensions.
-        draw: also write ``<stem>-overlay.png`` or ``.mp4``.
-        max_frames: of each video or webcam.
-    """
-
-    boxes: Boxes = field(default_factory=Boxes)
-    camera: Optional[Camera] = None
-    batch: int = BATCH
-    model_fit: bool = False
-    smooth_s: float = 0.0
-    formats: Optional[Sequence[str]] = None
-    draw: bool = True
-    max_frames: Optional[int] = None
+# What goes wrong with the files of one input, and may not with those of the next.
+_NOT_WRITTEN = (PredictionError, OSError)
 
 
 class Prediction(NamedTuple):
@@ -101,7 +68,8 @@ def predict_inputs(
 ) -> Iterator[Prediction]:
     """Predict pictures, folders, patterns, videos and webcams, and write the files.
 
-    An input that fails does not stop the others. A webcam ends with Ctrl-C, and keeps its files.
+    An input that fails does not stop the others, neither if it cannot be read nor if its files
+    cannot be written. A webcam ends with Ctrl-C, and keeps its files.
 
     Args:
         predictor: from :func:`~gluon_dkpr.engine.load.load_predictor`.
@@ -114,11 +82,12 @@ def predict_inputs(
 
     Raises:
         PredictionError: for options that do not fit the model or the inputs.
-        OSError: if the folder cannot be written to.
+        OSError: if the folder is none or is not to be written to.
     """
     options = options or Options()
     sources, failures = find_sources(inputs)
-    _check(predictor, sources, options)
+    options.check(predictor, sources)
+    check_folder(Path(folder))
     for name, message in failures:
         yield Prediction(name, error=message)
     run = _Run(predictor, sources, Path(folder), options)
@@ -126,22 +95,6 @@ def predict_inputs(
         for result in run.results():
             bar.update()
             yield result
-
-
-def _check(predictor: ImagePredictor, sources: Sequence[Source], options: Options) -> None:
-    check_batch(options.batch)
-    radius_of(options.smooth_s)
-    if options.camera is not None:
-        intrinsics_of(options.camera, (1, 1))
-    check_formats(options.formats, predictor, options.model_fit)
-    if options.max_frames is not None and options.max_frames < 1:
-        raise PredictionError(f"{options.max_frames} frames, expected 1 or more")
-    if options.smooth_s and not has_motion(predictor, options.model_fit):
-        raise PredictionError(
-            "smoothing wants a motion and direct joint predicts none; --model-fit finds it"
-        )
-    if sources:
-        options.boxes.check_names([source.name for source in sources])
 
 
 class _Run:
@@ -173,9 +126,13 @@ class _Run:
                     yield Prediction(source.name, error=error)
                     continue
                 pose = next(poses)
-                with open_sink(files, self._about(source, picture.shape, None)) as write:
-                    write(0, picture, pose)
-                yield Prediction(source.name, tuple(files.values()), 1, pose)
+                try:
+                    with open_sink(files, self._about(source, picture.shape, None)) as write:
+                        write(0, picture, pose)
+                except _NOT_WRITTEN as cause:
+                    yield Prediction(source.name, error=_reason(cause, source))
+                else:
+                    yield Prediction(source.name, tuple(files.values()), 1, pose)
 
     def _read(self, jobs):
         """Yield input, files, picture, what the network sees of it, and an error."""
@@ -205,7 +162,7 @@ class _Run:
                     if not count:
                         # Also takes the files back.
                         raise PictureFileError(reader.problem or "no frame shows what is expected")
-        except PictureFileError as error:
+        except (PictureFileError, *_NOT_WRITTEN) as error:
             return Prediction(source.name, error=_reason(error, source))
         problem = reader.problem
         if problem is None and count < reader.frames_read:
@@ -291,4 +248,6 @@ def _batches(items: Iterable, size: int, picture_of) -> Iterator[list]:
 
 def _reason(error: Exception, source: Source) -> str:
     """Return an error's message without the input's name, which stands before it anyway."""
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     return str(error).replace(f"{source.name}: ", "", 1)

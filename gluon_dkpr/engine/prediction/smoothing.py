@@ -31,6 +31,8 @@ _REACH = 3.0
 _DEGREE = 2
 #: A window keeps so many frames before and after, however long it is asked to be.
 MAX_RADIUS = 1000
+# Below, only a frame itself counts; far below the one, and far above the other, numbers overflow.
+_MIN_FRAMES, _MAX_FRAMES = 1e-2, 1e9
 
 
 def smooth_poses(poses: Iterable[PoseEstimate], frames: float) -> Iterator[PoseEstimate]:
@@ -98,10 +100,12 @@ def radius_of(frames: float) -> int:
     """Return how many frames before and after count.
 
     Raises:
-        PredictionError: unless ``frames`` is 0 or more.
+        PredictionError: unless ``frames`` is 0 to 1e9.
     """
-    if not 0 <= frames < math.inf:
-        raise PredictionError(f"smoothing over {frames!r} frames, expected 0 or more")
+    if not 0 <= frames <= _MAX_FRAMES:
+        raise PredictionError(
+            f"smoothing over {frames!r:.40} frames, expected 0 to {_MAX_FRAMES:.0e}"
+        )
     return min(MAX_RADIUS, math.ceil(_REACH * frames))
 
 
@@ -210,8 +214,12 @@ def _rotations(tree: Tree) -> List[_JointRotation]:
 def _weights(first: int, count: int, frames: float) -> Array:
     """Return what each frame, from offset ``first`` on, counts for the parabola's value at 0."""
     offsets = first + np.arange(count)
+    frames = max(frames, _MIN_FRAMES)
     gauss = np.exp(-0.5 * np.square(offsets / frames))
-    powers = (offsets / frames)[:, None] ** np.arange(min(_DEGREE, len(offsets) - 1) + 1)
+    # In any unit of time the parabola is the same. In one much longer than the window its square
+    # would be lost in the rounding.
+    unit = min(frames, max(1, np.abs(offsets).max()))
+    powers = (offsets / unit)[:, None] ** np.arange(min(_DEGREE, len(offsets) - 1) + 1)
     root = np.sqrt(gauss)[:, None]
     return np.linalg.pinv(powers * root)[0] * root[:, 0]
 

@@ -9,6 +9,8 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 PICTURES = (".png", ".jpg", ".jpeg")
 VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
 WEBCAM = "webcam"
+#: How the names of what is drawn of a picture and of a video end.
+PICTURE_DRAWN, VIDEO_DRAWN = "-overlay.png", "-overlay.mp4"
 
 
 class Source(NamedTuple):
@@ -46,8 +48,9 @@ def find_sources(
 
     A folder means the pictures and videos in it, sorted by name, without those of its subfolders;
     a pattern with ``*``, ``?`` or ``[]`` the files that match, ``**`` also in subfolders;
-    ``webcam`` or ``webcam:N`` a camera. A file counts as a video by its suffix, all others are
-    taken for pictures.
+    ``webcam`` or ``webcam:N`` a camera. What an earlier prediction has drawn,
+    ``<stem>-overlay.png`` or ``.mp4``, is taken only where it is named itself. A file counts as a
+    video by its suffix, all others are taken for pictures.
     """
     sources, failures = [], []
     for given in inputs:
@@ -58,15 +61,11 @@ def find_sources(
             sources.append(Source(text, "webcam", None, device))
         elif path.is_dir():
             found = [one for one in sorted(path.iterdir()) if _is_known(one)]
-            sources += [_source(one) for one in found]
-            if not found:
-                failures.append(Failure(text, "a folder without pictures or videos"))
+            _expand(text, found, "a folder without pictures or videos", sources, failures)
         elif glob.has_magic(text) and not path.exists():
             found = [Path(one) for one in sorted(glob.glob(text, recursive=True))]
             found = [one for one in found if one.is_file()]
-            sources += [_source(one) for one in found]
-            if not found:
-                failures.append(Failure(text, "no file matches"))
+            _expand(text, found, "no file matches", sources, failures)
         else:
             sources.append(_source(path))
     return sources, failures
@@ -78,6 +77,17 @@ def _source(path: Path) -> Source:
 
 def _is_known(path: Path) -> bool:
     return path.suffix.lower() in PICTURES + VIDEOS and path.is_file()
+
+
+def _expand(
+    text: str, found: List[Path], nothing: str, sources: List[Source], failures: List[Failure]
+) -> None:
+    """Add what a folder or pattern means to the sources, or that it means nothing to the others."""
+    own = [one for one in found if not one.name.endswith((PICTURE_DRAWN, VIDEO_DRAWN))]
+    sources += [_source(one) for one in own]
+    if not own:
+        but = " but overlays of earlier predictions" if found else ""
+        failures.append(Failure(text, nothing + but))
 
 
 def _device(text: str) -> Optional[int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from typing import Iterator, Optional, Tuple
+from pathlib import Path
+from typing import Callable, Iterator, Optional, Tuple
 
 import cv2
 
@@ -19,6 +20,19 @@ _FPS_RANGE = (0.1, 1000.0)
 # The number of frames in a header is an estimate in some containers: so many may be missing, and
 # this part of them.
 _MISSING, _MISSING_PART = 2, 0.02
+
+
+def opencv_name(path: Path, error: Callable[[str], Exception]) -> str:
+    """Return a video's name for OpenCV; raise ``error`` of a message if it is not in UTF-8.
+
+    OpenCV ends the process at such a name.
+    """
+    name = str(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise error(f"{name}: not a name in UTF-8, which OpenCV wants of a video") from None
+    return name
 
 
 class VideoReader:
@@ -100,7 +114,8 @@ class VideoReader:
             return cv2.VideoCapture(self.source.device)
         # One thread: others would say what is wrong when nobody listens.
         settings = [cv2.CAP_PROP_N_THREADS, 1]
-        return cv2.VideoCapture(str(self.source.path), cv2.CAP_FFMPEG, settings)
+        name = opencv_name(self.source.path, PictureFileError)
+        return cv2.VideoCapture(name, cv2.CAP_FFMPEG, settings)
 
     def _why(self) -> str:
         path = self.source.path

@@ -42,6 +42,14 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, "found '--', expected a value")
         return super()._get_values(action, arg_strings)
 
+    def check_file(self, flag: str, path: Optional[str]) -> None:
+        """Exit as :meth:`error` does if no file can be written there, before the work is done."""
+        if path is not None and os.path.isdir(path):
+            self.error(f"{flag} {path}: is a folder, expected a file")
+        folder = os.path.dirname(path or "") or "."
+        if not os.path.isdir(folder):
+            self.error(f"{flag} {path}: no folder {folder}")
+
     def error(self, message: str) -> NoReturn:
         """Print ``message`` and where to find help, exit with status 2."""
         one_line = " ".join(message.split())

@@ -26,7 +26,7 @@ def parse(arguments: Optional[Sequence[str]]):
         "network the toy set of its level, made if missing)",
     )
     add("--split", default="test", help="of the data set")
-    add("--checkpoint", choices=("best", "last"), default="best", help="of a run folder")
+    add("--checkpoint", choices=("best", "last"), help="of a run folder (default: best)")
     add("--batch-size", type=int, default=64, help="images at a time")
     add("--ctx", default="cpu", help="device: cpu or gpu0")
     add("--model-fit", action="store_true",
@@ -37,8 +37,7 @@ def parse(arguments: Optional[Sequence[str]]):
     add("--report", metavar="DIR", type=Path,
         help="for people: write report.md, report.json, qualitative.png, curve.png")  # fmt: skip
     args = parser.parse_args(arguments)
-    if args.out and not Path(args.out).parent.is_dir():
-        parser.error(f"--out {args.out}: no folder {Path(args.out).parent}")
+    parser.check_file("--out", args.out)
     if args.report and args.report.exists() and not args.report.is_dir():
         parser.error(f"--report {args.report}: not a folder")
     return args
@@ -52,11 +51,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     from gluon_dkpr.engine import evaluate, load, people, report, report_pictures
 
     ctx = parse_contexts(args.ctx)[0]
-    predictors = [load.load_predictor(model, args.checkpoint, ctx) for model in args.models]
+    kind = args.checkpoint or "best"
+    predictors = [load.load_predictor(model, kind, ctx) for model in args.models]
+    evaluate.check_checkpoint(args.models, args.checkpoint)
     dataset = load.open_split(args.models[0], predictors[0], args.data, args.split)
     if people.shows_people(dataset):
         truth = people.read_truth(dataset)
-        options = args.batch_size, args.model_fit, args.checkpoint, args.size_known
+        options = args.batch_size, args.model_fit, kind, args.size_known
         rows = people.compare(args.models, predictors, truth, *options)
         found = report.make_report(truth, rows, command_line("tools/evaluate.py", arguments))
         print(report.report_text(found))
@@ -64,10 +65,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
             paths = report.write_report(args.report, found)
             paths += report_pictures.write_pictures(args.report, truth, rows)
             print("", *paths, sep="\n")
-    elif len(args.models) > 1 or args.report:
-        what = "--report" if args.report else f"a table of {len(args.models)} models"
-        raise evaluate.EvaluationError(f"{dataset.path}: shows no people, which {what} is for")
     else:
+        evaluate.check_alone(dataset, args.models, args.report, args.size_known)
         options = args.batch_size, args.model_fit
         found = evaluate.evaluate_model(args.models[0], predictors[0], dataset, *options)
         print(evaluate.model_text(found, dataset))

@@ -39,13 +39,18 @@ def parse(arguments: Optional[Sequence[str]]):
     )
     group = parser.add_argument_group("int8")
     add = group.add_argument
-    add("--calibration", metavar="NAME",
+    add("--calibration", metavar="NAME", dest="record",
         help="data set, NAME.rec/.idx/.json: ranges are measured on its training split, the error "
         "on its test split (default: the run's own)")  # fmt: skip
-    add("--samples", type=int, default=256, metavar="N", help="images to calibrate on (256)")
-    add("--max-loss", type=float, default=5.0, metavar="PERCENT",
-        help="refuse when the joint error grows by more (5)")  # fmt: skip
-    return parser.parse_args(arguments)
+    add("--samples", type=int, metavar="N", help="images to calibrate on (default: 256)")
+    add("--max-loss", type=float, metavar="PERCENT", dest="max_loss_percent",
+        help="refuse when the joint error grows by more (default: 5)")  # fmt: skip
+    args = parser.parse_args(arguments)
+    names = ("record", "samples", "max_loss_percent")
+    args.int8 = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    if args.int8 and args.format != "int8":
+        parser.error("--calibration, --samples and --max-loss are for --format int8")
+    return args
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
@@ -57,7 +62,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
 
     how = None
     if args.format == "int8":
-        how = Calibration(args.calibration, args.samples, args.max_loss)
+        how = Calibration(**{"record": None, **args.int8})
     written = export_run(
         args.checkpoint, args.kind, args.out, args.name, args.format, args.preprocess, how
     )

@@ -40,7 +40,7 @@ def parse(arguments: Optional[Sequence[str]]):
     add("--no-draw", action="store_true", help="no pictures and videos of the poses")
     add("--frames", metavar="N", type=int, help="end a video or webcam after N frames")
     add("--batch", metavar="N", type=int, default=32, help="pictures at a time")
-    add("--checkpoint", choices=("best", "last"), default="best", help="of a run folder")
+    add("--checkpoint", choices=("best", "last"), help="of a run folder (default: best)")
     add("--ctx", default="cpu", help="device: cpu or gpu0")
     return parser.prog, parser.parse_args(arguments)
 
@@ -52,13 +52,16 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     from tqdm import tqdm
 
     from gluon_dkpr.backend import parse_contexts
+    from gluon_dkpr.engine.evaluate import check_checkpoint
     from gluon_dkpr.engine.load import load_predictor
     from gluon_dkpr.engine.prediction import predict_inputs
     from gluon_dkpr.engine.prediction.flags import describe, options_of
     from gluon_dkpr.engine.stop import StopRequest
 
     options = options_of(args)
-    predictor = load_predictor(args.model, args.checkpoint, parse_contexts(args.ctx)[0])
+    kind = args.checkpoint or "best"
+    predictor = load_predictor(args.model, kind, parse_contexts(args.ctx)[0])
+    check_checkpoint([args.model], args.checkpoint)
     failed = 0
     with StopRequest() as stop, stop.at_once():
         for result in predict_inputs(predictor, args.inputs, args.out, options):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from pathlib import Path
+from typing import Optional, Sequence, Tuple
 
 import numpy as np
 from tqdm import tqdm
@@ -148,6 +149,29 @@ def check_fits(predictor: ImagePredictor, dataset: RecordDataset) -> None:
         raise EvaluationError(
             f"{dataset.path}: images of shape {dataset.image_shape}, expected {shape} (H, W, C)"
         )
+
+
+def check_checkpoint(models: Sequence[str], kind: Optional[str]) -> None:
+    """Raise EvaluationError if a checkpoint is chosen, ``kind``, and no model leaves a choice."""
+    if kind is not None and not any(Path(model, "config.yaml").is_file() for model in models):
+        raise EvaluationError(f"{models[0]}: is no run folder, which --checkpoint {kind} is for")
+
+
+def check_alone(dataset: RecordDataset, models: Sequence[str], report, size_known: bool) -> None:
+    """Raise EvaluationError if more is asked than the numbers of one model, that sees no people.
+
+    Args:
+        dataset: without people.
+        models, report, size_known: as ``tools/evaluate.py`` is given them.
+    """
+    wanted = {
+        f"a table of {len(models)} models": len(models) > 1,
+        "--report": report is not None,
+        "--size-known": size_known,
+    }
+    for what, is_wanted in wanted.items():
+        if is_wanted:
+            raise EvaluationError(f"{dataset.path}: shows no people, which {what} is for")
 
 
 def evaluate_model(

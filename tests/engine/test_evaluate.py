@@ -233,6 +233,31 @@ class TestTool:
         with pytest.raises(DkprError, match=r"no split 'exam', expected \['train', 'test'\]"):
             main([str(run), "--data", str(record), "--split", "exam"])
 
+    def test_a_folder_in_the_place_of_the_file(self, tmp_path, capsys):
+        """Found before anything is measured, or even looked for."""
+        with pytest.raises(SystemExit) as exit_:
+            load_tool("evaluate.py").main(["no-run", "--out", str(tmp_path)])
+        assert exit_.value.code == 2
+        assert f"--out {tmp_path}: is a folder, expected a file" in capsys.readouterr().err
+
+    def test_flags_that_would_have_no_effect(self, record, tmp_path):
+        run = save_run(tmp_path / "run", random_net(), record)
+        export_model(random_net(), run / "export", "toy", SHAPE)
+        main = load_tool("evaluate.py").main
+        with pytest.raises(
+            EvaluationError, match=r"toy3\.rec: shows no people, which --size-known"
+        ):
+            main([str(run), "--size-known"])
+        with pytest.raises(EvaluationError, match="a table of 2 models"):
+            main([str(run), str(run)])
+        for model in (run / "export", run / "checkpoint" / "best.params"):
+            for tool, *rest in (("evaluate.py", "--data", record), ("predict.py", "a.png")):
+                with pytest.raises(
+                    EvaluationError,
+                    match=f"{model}: is no run folder, which --checkpoint last is for",
+                ):
+                    load_tool(tool).main([str(model), *map(str, rest), "--checkpoint", "last"])
+
 
 def test_load_predictor_keeps_the_device(tmp_path):
     run = save_run(tmp_path / "run", random_net())

@@ -7,7 +7,15 @@ import sys
 
 import numpy as np
 import pytest
-from hand_set import SHAPE, assert_one_line, call_tool, random_images, random_net, save_run
+from hand_set import (
+    SHAPE,
+    assert_one_line,
+    call_tool,
+    load_tool,
+    random_images,
+    random_net,
+    save_run,
+)
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import ImageFormat, RecordDataset, make_toy_record, pose_layout, write_record
@@ -145,6 +153,17 @@ def test_settings_out_of_range(change, expected, net, record, tmp_path):
     with pytest.raises(ExportError, match=expected):
         export_model(net, tmp_path / "out", "toy", SHAPE, "int8", calibration=how)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("flag", ["--calibration", "--samples", "--max-loss"])
+@pytest.mark.parametrize("kind", ["mxnet", "onnx"])
+def test_flags_of_int8_alone(flag, kind, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        load_tool("export.py").main(["run", "--format", kind, flag, "7"])
+    assert exit_.value.code == 2
+    assert (
+        "--calibration, --samples and --max-loss are for --format int8" in capsys.readouterr().err
+    )
 
 
 def test_a_calibration_belongs_to_int8(net, record, tmp_path):

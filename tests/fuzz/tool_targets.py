@@ -34,7 +34,7 @@ def parsed(tool, arguments):
 
 def begin_export(tool, arguments):
     args = parsed(tool, arguments)
-    Calibration(args.calibration, args.samples, args.max_loss)
+    Calibration(**{"record": None, **args.int8})
 
 
 def begin_fit(tool, arguments):

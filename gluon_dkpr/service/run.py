@@ -136,8 +136,10 @@ def run_service(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     with open_listener(*address) as listener:
         server = Server(load, limits or Limits())
-        # Uvicorn passes the signal on when all is done, to end the process as if it were its fault.
+        # Uvicorn installs the same when it runs: a signal between here and there must not be lost.
+        # It passes the signal on when all is done, to end the process as if it were its fault;
+        # then this does nothing more.
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
+            signal.signal(number, server.handle_exit)
         ready(url_of(listener))
         server.serve_until_stopped(listener)

@@ -140,6 +140,21 @@ class TestEnd:
             assert time.monotonic() - begin < 10
             assert (server.process.returncode, out, err) == (0, "", "")
 
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_right_after_the_line_is_not_lost(self, number, model):
+        """Whoever reads the line may send it before the server has begun to run."""
+        code = (
+            "import os, sys\n"
+            "from gluon_dkpr.engine.load import load_predictor\n"
+            "from gluon_dkpr.service.run import run_service\n"
+            f"run_service(lambda: load_predictor(sys.argv[1]), None, ('127.0.0.1', 0), "
+            f"lambda url: os.kill(os.getpid(), {int(number)}))\n"
+            "print('ended')"
+        )
+        command = [sys.executable, "-c", code, str(model)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")
+
     def test_whoever_never_ends_does_not_hold_it_up(self, model):
         data = encoded(toy_picture())
         with process(model, "--timeout", 1) as server:

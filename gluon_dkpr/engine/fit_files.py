@@ -14,7 +14,7 @@ from gluon_dkpr.fit import FitResult
 from gluon_dkpr.geometry.bvh import save_bvh
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
-from gluon_dkpr.viz import draw_pose3d, sample_sheet
+from gluon_dkpr.viz import draw_pose3d, length_text, sample_sheet
 
 WORST_FRAMES = 2
 SHEET_PX = 128
@@ -142,10 +142,8 @@ def _draw_worst(path, skeleton: Skeleton, joints: Array, fitted: Array, residual
         return
     if skeleton.dim == 3:
         poses = [pose for i in worst for pose in (joints[i], fitted[i])]
-        unit = skeleton.length_unit
-        labels = [
-            f"frame {i}: {t}" for i in worst for t in ("given", f"fit, {error[i]:.1f} {unit}")
-        ]
+        errors = {i: length_text(float(error[i]), skeleton.length_unit) for i in worst}
+        labels = [f"frame {i}: {t}" for i in worst for t in ("given", f"fit, {errors[i]}")]
         draw_pose3d(skeleton, poses, path, labels)
         return
     # Brought to the middle of a black square; the numbers below stay in the skeleton's unit.

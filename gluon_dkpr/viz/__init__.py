@@ -6,7 +6,7 @@ from gluon_dkpr.viz.overlay import draw_pose
 from gluon_dkpr.viz.qualitative import qualitative_sheet
 from gluon_dkpr.viz.sheet import check_sheet_name, pose_sheet, sample_sheet
 from gluon_dkpr.viz.stick_figure import draw_pose3d
-from gluon_dkpr.viz.style import PREDICTED_COLOR, TRUE_COLOR, PictureError
+from gluon_dkpr.viz.style import PREDICTED_COLOR, TRUE_COLOR, PictureError, length_text
 from gluon_dkpr.viz.turned_view import draw_view
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "draw_pose",
     "draw_pose3d",
     "draw_view",
+    "length_text",
     "plot_complexity",
     "plot_curve",
     "plot_curves",

@@ -13,6 +13,7 @@ from gluon_dkpr.viz.style import (
     SIDE_COLORS,
     PictureError,
     joint_sides,
+    length_text,
     new_figure,
     save_figure,
     unit_interval,
@@ -75,7 +76,7 @@ def qualitative_sheet(
     captions: Sequence[Tuple[str, str]],
     joints_true: Array,
     predictions: Mapping[str, Array],
-    errors_mm: Mapping[str, Array],
+    errors: Mapping[str, Array],
     path,
     elevation: float = ELEVATION,
     azimuth: float = AZIMUTH,
@@ -83,24 +84,24 @@ def qualitative_sheet(
     """Write a sheet with a row for each case: image, truth and each prediction in 3-D.
 
     All stick figures have one scale and one viewpoint (no perspective); a row has one centre and
-    one floor, at the truth's lowest joint, with lines 1, 2, 5, 10, ... mm apart, as far as half of
-    the skeleton's reach allows. Left and right have different colours; what is nearer is drawn over
-    what is farther away, thicker and darker.
+    one floor, at the truth's lowest joint, with lines 1, 2, 5, 10, ... units apart, as far as half
+    of the skeleton's reach allows. Left and right have different colours; what is nearer is drawn
+    over what is farther away, thicker and darker.
 
     Args:
-        skeleton: an object in three dimensions, in mm.
+        skeleton: an object in three dimensions; its length unit is that of all numbers.
         images: N images, uint8, (H, W, 3) in the order red, green, blue, or grey (H, W, 1).
         captions: for each case what stands beside its row and what stands under its image.
-        joints_true: (N, J, 3), mm from the root, camera frame: x right, y down, z away.
+        joints_true: (N, J, 3), from the root, camera frame: x right, y down, z away.
         predictions: name of a column and its joints, same shape, unit and frame, finite.
-        errors_mm: for the same names the joint error of each case, (N,), printed under it.
+        errors: for the same names the joint error of each case, (N,), printed under it.
         path: picture to write.
         elevation, azimuth: of the eye, degrees, as in :func:`draw_pose3d`.
 
     Raises:
         PictureError: for a planar skeleton, no case, or numbers of cases that differ.
     """
-    poses = _checked(skeleton, images, captions, joints_true, predictions, errors_mm, path)
+    poses = _checked(skeleton, images, captions, joints_true, predictions, errors, path)
     axes3d = view_axes(elevation, azimuth)
     # (columns, N, J, 3): right, up, towards the eye.
     seen = poses @ axes3d.T
@@ -108,7 +109,7 @@ def qualitative_sheet(
     centres = (low + high) / 2
     own = np.abs(seen[0, ..., :2] - centres[:, None]).max() or 1.0
     half = 1.1 * min(np.abs(seen[..., :2] - centres[:, None]).max(), _FARTHEST * own)
-    step = floor_step(reach(skeleton))
+    step, unit = floor_step(reach(skeleton)), skeleton.length_unit
     height = 0.6 + 1.06 * TILE_INCHES * len(images)
     figure = new_figure(TILE_INCHES * (1 + len(poses)) + 0.4, height)
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04)
@@ -120,12 +121,12 @@ def qualitative_sheet(
             _draw_figure(axis, skeleton, joints, floor, half)
             _frame(axis, centres[row], half)
         for axis, name in zip(axes[2:], predictions):
-            axis.set_xlabel(f"{float(errors_mm[name][row]):.0f} mm", fontsize=9)
+            axis.set_xlabel(length_text(float(errors[name][row]), unit), fontsize=9)
     for axis, title in zip(grid[0], ("image", "truth", *predictions)):
         axis.set_title(title, fontsize=10)
     sides = [side for side in SIDE_COLORS if side in joint_sides(skeleton)]
     handles = [Line2D([], [], color=unit_interval(SIDE_COLORS[s]), lw=3, label=s) for s in sides]
-    handles.append(Line2D([], [], color=_PALE, lw=1, label=f"floor, lines {step:g} mm apart"))
+    handles.append(Line2D([], [], color=_PALE, lw=1, label=f"floor, lines {step:g} {unit} apart"))
     figure.legend(handles=handles, loc="outside lower center", ncol=len(handles), frameon=False)
     save_figure(figure, path)
 
@@ -169,7 +170,7 @@ def _frame(axis, centre: Array, half: float) -> None:
         spine.set_color(_PALE)
 
 
-def _checked(skeleton, images, captions, joints_true, predictions, errors_mm, path) -> Array:
+def _checked(skeleton, images, captions, joints_true, predictions, errors, path) -> Array:
     """Return truth and predictions as one array (columns, N, J, 3)."""
     if skeleton.dim != 3:
         raise PictureError(f"skeleton '{skeleton.name}' has {skeleton.dim} dimensions, expected 3")
@@ -184,6 +185,6 @@ def _checked(skeleton, images, captions, joints_true, predictions, errors_mm, pa
                 f"{path}: joints of '{name}' have shape {np.shape(joints)} or are not finite, "
                 f"expected finite {expected}"
             )
-        if name in predictions and np.shape(errors_mm.get(name)) != (len(images),):
+        if name in predictions and np.shape(errors.get(name)) != (len(images),):
             raise PictureError(f"{path}: expected an error of '{name}' for each image")
     return np.array(list(poses.values()), dtype=np.float64)

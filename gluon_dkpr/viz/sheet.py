@@ -18,6 +18,7 @@ from gluon_dkpr.viz.style import (
     Color,
     PictureError,
     joint_sides,
+    length_text,
     tint,
 )
 
@@ -50,11 +51,11 @@ def sample_sheet(
 
     Args:
         images: N images as :func:`gluon_dkpr.viz.draw_pose` takes them, all of one size.
-        skeleton: tells which joints are joined and their sides.
+        skeleton: tells which joints are joined, their sides and the unit of the errors.
         joints_true: shape (N, J, 2), px of the images, x right and y down, the centre of the upper
             left pixel at (0, 0). Missing joints are NaN.
         joints_pred: same.
-        errors: shape (N,), px, written under each image.
+        errors: shape (N,), in the skeleton's length unit, written under each image.
         path: picture to write; its suffix chooses the format.
         columns: images in a row.
         scale: enlargement of the images.
@@ -72,12 +73,15 @@ def sample_sheet(
         )
     if columns < 1:
         raise PictureError(f"{path}: columns is {columns}, expected at least 1")
-    tiles = []
-    for image, true, predicted, error in zip(images, joints_true, joints_pred, errors):
+    unit = skeleton.length_unit
+    captions = [f"joint error {length_text(float(error), unit)}" for error in errors]
+    # All tiles alike, whatever the number of digits.
+    tiles, width = [], max(_text_width(caption) for caption in captions)
+    for image, true, predicted, caption in zip(images, joints_true, joints_pred, captions):
         tile = np.round(_DIMMED * enlarged(image, scale)).astype(np.uint8)
         for joints, (_, color, thickness) in zip((true, predicted), _POSES):
             draw(tile, skeleton, enlarged_points(skeleton, joints, scale), color, thickness)
-        tiles.append(_captioned(tile, f"joint error {float(error):.1f} px"))
+        tiles.append(_captioned(tile, caption, width))
     if len({tile.shape for tile in tiles}) > 1:
         raise PictureError(f"{path}: images of several sizes, expected one")
     _write_image(_sheet(tiles, min(columns, count), _legend(skeleton)), path)

@@ -1,4 +1,4 @@
-"""Colours, sides of a skeleton and the writing of pictures.
+"""Colours, sides of a skeleton, lengths as text and the writing of pictures.
 
 The colours are told apart with any kind of colour vision: all but the magenta are of Okabe and
 Ito's palette (Color Universal Design, 2008), whose own one is too pale over a dark image. RGB,
@@ -7,6 +7,7 @@ Ito's palette (Color Universal Design, 2008), whose own one is too pale over a d
 
 from __future__ import annotations
 
+import math
 from typing import Tuple
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -56,6 +57,20 @@ def unit_interval(color: Color) -> Tuple[float, float, float]:
     """Return the colour as matplotlib wants it, 0-1."""
     red, green, blue = color
     return red / 255, green / 255, blue / 255
+
+
+def length_text(length: float, unit: str) -> str:
+    """Return a length as text, with three digits that count, two below 1: ``16.1 mm``, ``0.30 m``.
+
+    Args:
+        length: in the unit.
+        unit: the skeleton's.
+    """
+    # As rounded: 9.996 has two digits before the point.
+    power = int(f"{length:.2e}".partition("e")[2] or 0) if length and math.isfinite(length) else 9
+    if not -4 <= power < 6:
+        return f"{length:.2g} {unit}"
+    return f"{length:.{max(0, (2 if power >= 0 else 1) - power)}f} {unit}"
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -186,9 +186,9 @@ class TestFiles:
     def test_pictures_show_the_chosen_cases(self, tmp_path, truth, rows, monkeypatch):
         shown = {}
 
-        def sheet(skeleton, images, captions, joints_true, predictions, errors_mm, path):
+        def sheet(skeleton, images, captions, joints_true, predictions, errors, path):
             shown.update(images=images, captions=captions, true=joints_true)
-            shown.update(pred=predictions, errors=errors_mm)
+            shown.update(pred=predictions, errors=errors)
 
         monkeypatch.setattr(report_pictures, "qualitative_sheet", sheet)
         report_pictures.write_qualitative(tmp_path / "q.png", truth, rows)

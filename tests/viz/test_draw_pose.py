@@ -6,7 +6,15 @@ import pytest
 
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.skeleton import planar
-from gluon_dkpr.viz import PREDICTED_COLOR, TRUE_COLOR, PictureError, draw_pose, sample_sheet
+from gluon_dkpr.viz import (
+    PREDICTED_COLOR,
+    TRUE_COLOR,
+    PictureError,
+    draw_pose,
+    length_text,
+    sample_sheet,
+    sheet,
+)
 from gluon_dkpr.viz.style import joint_sides, tint
 
 TOY = planar(3)
@@ -139,6 +147,27 @@ class TestSampleSheet:
             for side in ("left", "centre", "right"):
                 assert count(legend, tint(color, side)) > 0
 
+    def test_errors_have_the_unit_of_the_object(self, tmp_path, monkeypatch):
+        written = []
+        write = sheet._write_text
+
+        def write_text(canvas, text, x, y):
+            written.append(text)
+            write(canvas, text, x, y)
+
+        monkeypatch.setattr(sheet, "_write_text", write_text)
+        rod = TOY.scaled(0.01, "cm")
+        motion = np.tile([60.0, 60.0, 0.5], (2, 1))
+        joints, images = forward_kinematics(TOY, motion), [BLACK] * 2
+        sample_sheet(images, rod, joints, joints, [0.571, 16.06], tmp_path / "s.png")
+        assert written[:2] == ["joint error 0.57 cm", "joint error 16.1 cm"]
+
+    def test_small_images_with_errors_of_several_widths(self, tmp_path):
+        """Captions are wider than such images and make tiles of one size nevertheless."""
+        images = np.zeros((2, 16, 16), dtype=np.uint8)
+        errors = [0.5, 1234.5]
+        self.sheet(tmp_path / "s.png", samples=2, images=images, errors=errors, scale=1)
+
     def test_a_caption_wider_than_its_image_is_not_cut(self, tmp_path):
         images = np.zeros((1, 16, 16), dtype=np.uint8)
         picture, _ = self.sheet(
@@ -173,3 +202,24 @@ class TestSampleSheet:
         with pytest.raises(PictureError, match=message):
             self.sheet(path, **keywords)
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [
+        (0.3, "0.30 m"),
+        (16.06, "16.1 m"),
+        (0.571, "0.57 m"),
+        (4.594, "4.59 m"),
+        (9.996, "10.0 m"),
+        (86.6, "86.6 m"),
+        (123.4, "123 m"),
+        (12345.6, "12346 m"),
+        (0.0345, "0.035 m"),
+        (0.0, "0 m"),
+        (1.23e-12, "1.2e-12 m"),
+        (float("nan"), "nan m"),
+    ],
+)
+def test_lengths_have_the_digits_that_count(length, text):
+    assert length_text(length, "m") == text

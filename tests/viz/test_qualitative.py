@@ -29,7 +29,7 @@ def sheet(path, true, predictions=None, **changes):
     arguments = {
         "images": [BLANK] * len(true),
         "captions": [("typical", "Walking, S9")] * len(true),
-        "errors_mm": {name: np.full(len(true), 86.6) for name in predictions},
+        "errors": {name: np.full(len(true), 86.6) for name in predictions},
         **changes,
     }
     qualitative_sheet(BODY, joints_true=true, predictions=predictions, path=path, **arguments)
@@ -78,7 +78,7 @@ class TestQualitativeSheet:
         titles = [axis.get_title() for axis in axes[:4]]
         assert titles == ["image", "truth", "Direct", "Kinematic"]
         below = [axis.get_xlabel() for axis in axes[:4]]
-        assert below == ["Walking, S9", "", "87 mm", "87 mm"]
+        assert below == ["Walking, S9", "", "86.6 mm", "86.6 mm"]
         assert axes[0].get_ylabel() == "typical"
         assert picture.shape[1] > picture.shape[0] > 300
         more = sheet(tmp_path / "more.png", people(4))
@@ -174,6 +174,16 @@ class TestQualitativeSheet:
         np.testing.assert_allclose(steps[:4], 50 * np.linalg.norm(seen[:, 2]))
         np.testing.assert_allclose(steps[5:], 50 * np.linalg.norm(seen[:, 0]))
 
+    def test_lengths_are_in_the_unit_of_the_object(self, tmp_path, figures):
+        skeleton = BODY.scaled(0.001, "m")
+        joints = people(1) / 1000
+        predictions, errors = {"fit": joints + 0.2}, {"fit": np.array([0.3])}
+        path = tmp_path / "q.png"
+        qualitative_sheet(skeleton, [BLANK], [("", "")], joints, predictions, errors, path)
+        assert figures[0].axes[2].get_xlabel() == "0.30 m"
+        legend = figures[0].legends[0].get_texts()
+        assert legend[-1].get_text() == "floor, lines 0.5 m apart"
+
     def test_grey_images(self, tmp_path):
         picture = sheet(tmp_path / "q.png", people(1), images=[BLANK[..., :1]])
         # An image of one grey shows that none is stretched to the full range.
@@ -184,7 +194,7 @@ class TestQualitativeSheet:
         [
             ({"images": []}, "0 images, 2 captions"),
             ({"captions": [("a", "b")]}, "2 images, 1 captions"),
-            ({"errors_mm": {}}, "expected an error of 'Direct' for each image"),
+            ({"errors": {}}, "expected an error of 'Direct' for each image"),
             ({"predictions": {"Direct": np.zeros((2, 16, 3))}}, "joints of 'Direct' have shape"),
             ({"predictions": {"Direct": np.full((2, 17, 3), np.nan)}}, "not finite"),
         ],

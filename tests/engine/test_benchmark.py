@@ -70,6 +70,16 @@ def test_other_work_on_the_machine_is_seen(monkeypatch, capsys):
     assert not harness.is_busy({**found, "busy_before": 0.05})
 
 
+@pytest.mark.parametrize("seed", [-1, 1 << 31])
+@pytest.mark.parametrize("benchmark", ["growth", "fit", "all"])
+def test_seeds_that_are_none(benchmark, seed, tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "WATCH_SECONDS", 0.01)
+    flags = [benchmark, "--seed", str(seed), "--out", str(tmp_path / "b.json")]
+    with pytest.raises(BenchmarkError, match=f"seed is {seed}, expected 0 to "):
+        load_tool().main(flags)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_table_and_files(tmp_path):
     table = harness.markdown_table([["case", "ms"], ["human", "1"]])
     assert table.splitlines() == ["| case | ms |", "| --- | ---: |", "| human | 1 |"]

@@ -10,6 +10,7 @@ from gluon_dkpr.data import RecordDataset, make_toy_record
 from gluon_dkpr.engine.benchmark import harness, predict
 from gluon_dkpr.engine.benchmark.harness import BenchmarkError
 from gluon_dkpr.engine.evaluate import evaluate
+from gluon_dkpr.engine.export import ExportError
 from gluon_dkpr.engine.load import load_predictor
 
 pytest.importorskip("onnxruntime", reason='wants the extra "onnx"')
@@ -39,6 +40,13 @@ def test_all_contestants_are_timed_on_the_same_network(tmp_path, monkeypatch):
     assert cost["float32"] == pytest.approx(expected["joint_error"], rel=1e-4)
     assert f"{cost['int8']:.2f} px in int8 ({cost['loss_percent']:+.2f} %) on the 30 test" in text
     assert (tmp_path / "p.md").read_text() == text
+
+
+def test_a_model_that_is_none_is_told_before_anything_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(predict, "make_network", None)
+    with pytest.raises(ExportError, match="typo: no run folder or checkpoint"):
+        predict.run(tmp_path / "p.json", "c", 0.01, 1, seed=0, model=str(tmp_path / "typo"))
 
 
 def test_others_joints_are_not_timed():

@@ -177,10 +177,11 @@ def run(
         shared: values of the flags in ``SHARED``, with ``_`` for ``-``.
 
     Raises:
-        BenchmarkError: for a name that is none; after everything else is done and written, if a
-            benchmark failed; if there is nothing to collect.
+        BenchmarkError: for a name or a seed that is none; after everything else is done and
+            written, if a benchmark failed; if there is nothing to collect.
     """
     names = chosen(only, skip)
+    harness.check_seed(seed)
     flags = {flag: shared.get(flag.strip("-").replace("-", "_")) for flag in SHARED}
     failures: List[Failure] = []
     if not collect_only:

@@ -139,6 +139,12 @@ def _busy_share() -> float:
     return 1 - idle / max(1, everything)
 
 
+def check_seed(seed: int) -> None:
+    """Raise BenchmarkError for a number that seeds no generator: one of them takes 31 bits."""
+    if not 0 <= seed < 1 << 31:
+        raise BenchmarkError(f"seed is {seed}, expected 0 to 2**31 - 1")
+
+
 def conditions(command: str, seed: int, threads: int) -> dict:
     """Return the entries with which every result begins; warn if the machine is busy.
 
@@ -146,7 +152,11 @@ def conditions(command: str, seed: int, threads: int) -> dict:
         command: what makes the result, for whoever wants to make it again.
         seed: of what is random.
         threads: of each contestant.
+
+    Raises:
+        BenchmarkError: as :func:`check_seed`.
     """
+    check_seed(seed)
     found = machine()
     if is_busy(found):
         busy = f"{found['busy_before']:.0%} of {found['cores']} cores"

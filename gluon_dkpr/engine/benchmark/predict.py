@@ -204,10 +204,11 @@ def run(
     """
     conditions = harness.conditions(command, seed, threads)
     with tempfile.TemporaryDirectory(prefix="gluon_dkpr-") as folder:
+        # First: if it is no run, nothing that took minutes is lost.
+        cost = measure_cost(model, Path(folder) / "trained") if model else None
         net = make_network(backbone, size, seed)
         predictors = make_predictors(net, Path(folder), size, threads, seed)
         batches = measure(predictors, size, seconds, seed)
-        cost = measure_cost(model, Path(folder) / "trained") if model else None
     result = {
         **conditions,
         "backbone": backbone,

@@ -20,12 +20,22 @@ from gluon_dkpr.skeleton.io import BAD_YAML, PlainLoader
 MAX_BYTES = 1 << 20
 # Beyond is no rate, weight or time. Also false for NaN.
 MAX_NUMBER = 1e30
+_KNOWN = f"a number up to {MAX_NUMBER:g}"
 # What names of exports do without.
 _OTHER = re.compile("[^A-Za-z0-9._+-]+")
 
 
 class ConfigError(DkprError, ValueError):
     """A configuration has an unknown key or a value out of range."""
+
+
+def _require_known(part, name: str) -> None:
+    """Raise ConfigError for a number that a file, which is read again, must not have either."""
+    for entry in dataclasses.fields(part):
+        value = getattr(part, entry.name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, (int, float)):
+                _require(abs(number) <= MAX_NUMBER, f"{name}.{entry.name}", number, _KNOWN)
 
 
 def _require(condition: bool, what: str, found, expected: str) -> None:
@@ -57,6 +67,7 @@ class DataConfig:
     seed: int = 0
 
     def __post_init__(self):
+        _require_known(self, "data")
         _require(self.source in ("toy", "people"), "data.source", self.source, "toy or people")
         _require(self.clothes in ("varied", "suit"), "data.clothes", self.clothes, "varied or suit")
         _require(self.size >= 32, "data.size", self.size, "32 or more")
@@ -90,6 +101,7 @@ class ModelConfig:
     length: float = 0.0
 
     def __post_init__(self):
+        _require_known(self, "model")
         _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 to below 1")
         _require(self.hidden_sigma >= 0, "model.hidden_sigma", self.hidden_sigma, "0 or more")
         known = self.length == 0 or 1e-6 <= self.length <= 1e6
@@ -153,6 +165,7 @@ class TrainConfig:
     amp: bool = False
 
     def __post_init__(self):
+        _require_known(self, "train")
         for name in ("epochs", "batch_size", "log_interval", "max_skipped", "keep"):
             _require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "1 or more")
         _require(
@@ -289,6 +302,6 @@ def _typed(value, expected: type, name: str):
     accepted = (int, float) if expected is float else expected
     if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
         raise ConfigError(f"{name} is {value!r:.60}, expected {expected.__name__}")
-    if expected is float and not abs(value) <= MAX_NUMBER:
-        raise ConfigError(f"{name} is {value!r:.60}, expected a finite number")
+    if expected is float:  # before it becomes one, which not every whole number can
+        _require(abs(value) <= MAX_NUMBER, name, value, _KNOWN)
     return expected(value)

@@ -66,6 +66,25 @@ def test_wrong_values_are_refused(part, key, value, message):
         from_dict(tree)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("train.bone_weight", float("inf")),
+        ("train.learning_rate", 1e31),
+        ("train.learning_rate", 10**400),
+        ("train.warmup", float("nan")),
+        ("model.hidden_sigma", float("inf")),
+    ],
+)
+def test_flags_and_files_refuse_the_same_numbers(name, value):
+    part, key = name.split(".")
+    tree = to_dict(Config())
+    tree[part][key] = value
+    for build in (lambda: from_dict(tree), lambda: Config().with_entries({name: value})):
+        with pytest.raises(ConfigError, match=f"{name} is .*, expected a number up to 1e.30"):
+            build()
+
+
 @pytest.mark.parametrize("text", ["[1, 2", "- 1", "", "train: 3", "!!python/object:os.system {}"])
 def test_other_files_are_refused_by_name(text, tmp_path):
     path = tmp_path / "config.yaml"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Mapping, Optional
 
@@ -29,6 +28,8 @@ class RequestError(DkprError):
 
 # The network plans its memory for a whole batch.
 MAX_BATCH = 256
+# Eleven days. The system's clocks end somewhere beyond.
+MAX_SECONDS = 1e6
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ class Limits:
                 raise ServiceError(f"{name} is {getattr(self, name)}, expected at least 1")
         if self.batch > MAX_BATCH:
             raise ServiceError(f"batch is {self.batch}, expected at most {MAX_BATCH}")
-        if not 0 <= self.wait_ms < math.inf:
-            raise ServiceError(f"wait_ms is {self.wait_ms}, expected 0 or more")
-        if not 0 < self.timeout < math.inf:
-            raise ServiceError(f"timeout is {self.timeout}, expected seconds, more than 0")
+        if not 0 <= self.wait_ms <= 1000 * MAX_SECONDS:
+            most = f"{1000 * MAX_SECONDS:g}"
+            raise ServiceError(f"wait_ms is {self.wait_ms}, expected 0 to {most}")
+        if not 0 < self.timeout <= MAX_SECONDS:
+            most = f"{MAX_SECONDS:g}"
+            raise ServiceError(f"timeout is {self.timeout}, expected seconds above 0, up to {most}")

@@ -260,8 +260,10 @@ class TestGuard:
         {"queue": 0},
         {"timeout": 0.0},
         {"timeout": float("nan")},
+        {"timeout": 1e12},
         {"wait_ms": -1.0},
         {"wait_ms": float("inf")},
+        {"wait_ms": 1e15},
     ],
 )
 def test_limits_that_are_none(wrong):

@@ -219,6 +219,8 @@ class TestStart:
 
     def test_a_limit_that_is_none(self, tmp_path):
         assert "queue is 0, expected at least 1" in fail(tmp_path, "--queue", 0)
+        line = fail(tmp_path, "--timeout", "1e12")
+        assert "timeout is 1000000000000.0, expected seconds above 0, up to 1e+06" in line
 
     @pytest.mark.parametrize("package", ["starlette", "uvicorn", "prometheus_client"])
     def test_a_package_that_is_missing(self, package, tmp_path):

@@ -29,6 +29,8 @@ def descend(problem: Problem, start: Array) -> Solution:
     solution = Solution.empty(start)
     for begin in range(0, start.shape[1], CHUNK):
         frames = np.arange(begin, min(begin + CHUNK, start.shape[1]))
+        # NumPy adds up a single column in another order: two frames at least.
+        frames = np.resize(frames, max(2, len(frames)))
         _descend(problem.part(frames), frames, solution)
     return solution
 
@@ -60,5 +62,6 @@ def _descend(problem: Problem, frames: Array, solution: Solution) -> None:
             before = loss.copy()
             if not busy.any():
                 break
-    solution.unknowns[:, frames], solution.loss[frames] = unknowns, loss
-    solution.iterations[frames], solution.converged[frames] = iterations, ~busy
+    finite = np.isfinite(loss)
+    solution.unknowns[:, frames], solution.loss[frames] = unknowns, np.where(finite, loss, np.inf)
+    solution.iterations[frames], solution.converged[frames] = iterations, ~busy & finite

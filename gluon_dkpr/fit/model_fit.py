@@ -197,7 +197,8 @@ def _result(skeleton, solution, factor, frames, target, weights) -> FitResult:
     joints[frames] = found.transpose(2, 0, 1)[..., : skeleton.dim]
     present = weights[:, frames] > 0
     distance = np.sqrt(((found - target[..., frames]) ** 2).sum(1)) * present
-    error[frames] = distance.sum(0) / present.sum(0)
+    # One after the other: NumPy would add up those of a single frame in another order.
+    error[frames] = distance.cumsum(0)[-1] / present.sum(0)
     iterations, converged = np.zeros(count, dtype=int), np.zeros(count, dtype=bool)
     iterations[frames], converged[frames] = solution.iterations, solution.converged
     return FitResult(motion, joints, error, iterations, converged, scale, valid)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gluon_dkpr.fit import FitError, chunks, fit_model
+from gluon_dkpr.fit import FitError, chunks, fit_model, gd
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.skeleton import human36m
 
@@ -29,6 +29,21 @@ def test_result_does_not_depend_on_neighbours(joints, whole, monkeypatch):
     np.testing.assert_array_equal(whole.motion[101:102], alone.motion)
     monkeypatch.setattr(chunks, "CHUNK", 300)
     np.testing.assert_array_equal(whole.motion, fit_model(HUMAN, joints).motion)
+
+
+@pytest.mark.parametrize("count", [257, 513])
+def test_descent_of_a_frame_depends_on_nothing_else(joints, count, monkeypatch):
+    """Chunks of 256, whose rest is one frame, or with one frame more is not."""
+    monkeypatch.setattr(gd, "ITERATIONS", 40)
+    found, more, two = (
+        fit_model(HUMAN, joints[:number], solver="gd", workers=workers)
+        for number, workers in ((count, 1), (count + 1, 1), (count, 2))
+    )
+    alone = fit_model(HUMAN, joints[count - 1 : count], solver="gd")
+    for name, values in vars(found).items():
+        np.testing.assert_array_equal(values, getattr(more, name)[:count], err_msg=name)
+        np.testing.assert_array_equal(values, getattr(two, name), err_msg=name)
+        np.testing.assert_array_equal(values[-1:], getattr(alone, name), err_msg=name)
 
 
 @pytest.mark.parametrize("sequence", [False, True])

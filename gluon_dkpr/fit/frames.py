@@ -89,7 +89,7 @@ def _out_of_line(problem: Problem, solution: Solution, limit: float) -> Array:
     residual = problem.target - problem.joints(solution.unknowns)
     distance = np.sqrt((residual**2).sum(1)) * (problem.weights > 0)
     _, scale = problem.split(solution.unknowns)
-    return distance.max(0) > limit * problem.tree.reach * scale
+    return ~(distance.max(0) <= limit * problem.tree.reach * scale)
 
 
 def _start_poses(lower: Array, upper: Array, angles: Array):

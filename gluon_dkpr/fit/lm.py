@@ -166,7 +166,8 @@ def _iterate(slots: _Slots, tolerance: Tolerance):
     slots.iterations += 1
     converged |= slots.damping > LARGEST_DAMPING
     done = converged | (slots.iterations >= tolerance.iterations)
-    return done & (slots.loss > -np.inf), converged
+    # No step of a start that is not finite is ever accepted: its loss stays infinite.
+    return done & (slots.loss > -np.inf), converged & np.isfinite(slots.loss)
 
 
 def _adapt_damping(slots: _Slots, better: Array, worse: Array, gain: Array) -> None:

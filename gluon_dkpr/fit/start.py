@@ -18,6 +18,8 @@ from gluon_dkpr.types import Array
 # Points behind k further turns count 0.01 ** k: what is rigidly attached to a joint decides, and
 # the next points only what is left open (the turn about the line of the hips, the roll of an arm).
 FADING = 0.01
+# Turns beyond so many count alike: further powers, and products of them, would soon be 0.
+MOST_FADED = 60
 # What even those leave open stays as in the given pose, which counts like points of this weight.
 HOLD = 1e-6
 
@@ -125,4 +127,4 @@ def _fading(turns: List[int], chain: List[int]) -> float:
     """Return the weight, for a joint with these turns, of a point at the end of a chain."""
     if turns and turns[-1] not in chain:
         return 0.0
-    return FADING ** (len(chain) - (chain.index(turns[-1]) + 1 if turns else 0))
+    return FADING ** min(MOST_FADED, len(chain) - (chain.index(turns[-1]) + 1 if turns else 0))

@@ -1,18 +1,23 @@
 """The compiled kinematics, the normal equations and the parts of the fit against the oracle."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import random_motion, skeletons
 
+from gluon_dkpr.fit import fit_model
 from gluon_dkpr.fit.euler import closest_angles, turned
 from gluon_dkpr.fit.factor import PackedMatrix
+from gluon_dkpr.fit.gd import descend
+from gluon_dkpr.fit.lm import minimise
 from gluon_dkpr.fit.normal import NormalEquations
+from gluon_dkpr.fit.problem import Problem
 from gluon_dkpr.fit.start import Starter
 from gluon_dkpr.fit.symmetry import Symmetries
 from gluon_dkpr.fit.tree import Tree
 from gluon_dkpr.geometry import forward_kinematics, kinematic_jacobian
-from gluon_dkpr.skeleton import human36m
+from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, human36m
 
 SEEDS = st.integers(0, 2**32 - 1)
 # Sums of some dozen float64 numbers in another order, relative to their size.
@@ -126,6 +131,39 @@ def test_start_is_close_for_exact_joints():
     start = Starter(tree, given_pose).start(target, np.ones((17, 200)), np.ones(200))
     distance = np.sqrt(((tree.joints(start, np.ones(200)) - target) ** 2).sum(1))
     assert distance.mean() < 30.0  # mm; the trunk alone is not in closed form
+
+
+@pytest.mark.parametrize("solver", ["lm", "gd"])
+def test_the_tip_of_a_long_chain(solver):
+    """So many turns lie between it and the root that its weight there would be 0."""
+    turns = 170
+    joints = [Joint("root", rotations=(Rotation("z", "turn0"),))]
+    for i in range(1, turns):
+        rotations = (Rotation("xyz"[i % 3], f"turn{i}"),)
+        joints.append(Joint(f"joint{i}", joints[-1].name, (1.0, 0, 0), rotations, hidden=True))
+    joints.append(Joint("tip", joints[-1].name, (1.0, 0, 0)))
+    parameters = [Parameter(f"turn{i}") for i in range(turns)]
+    parameters += [Parameter(axis, unit="length") for axis in "xyz"]
+    chain = Skeleton("chain", 3, tuple(parameters), tuple(joints), position=tuple("xyz"))
+    wanted = forward_kinematics(chain, np.full((2, turns + 3), 0.01))
+    wanted[:, 0] = np.nan
+    found = fit_model(chain, wanted, solver=solver)
+    assert np.isfinite(found.motion).all() and found.converged.all()
+    np.testing.assert_allclose(found.joints[:, 1], wanted[:, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("solve", [minimise, descend])
+def test_what_is_not_finite_has_not_converged(solve):
+    tree = Tree(human36m())
+    normal = NormalEquations(tree, False)
+    start = np.zeros((27, 3))
+    target = tree.joints(start, np.ones(3))
+    unbound = np.full(27, -np.inf), np.full(27, np.inf)
+    problem = Problem(tree, normal, target, np.ones((17, 3)), unbound)
+    start[4, 1] = np.nan
+    found = solve(problem, start)
+    assert found.converged.tolist() == [True, False, True]
+    assert np.isfinite(found.loss).tolist() == [True, False, True]
 
 
 def test_symmetries_of_the_body_keep_the_joints():

@@ -17,6 +17,7 @@ from gluon_dkpr.files import atomic_write
 from gluon_dkpr.geometry.bvh_text import MAX_NUMBER, BvhError, BvhNode, BvhText, read_text
 from gluon_dkpr.geometry.kinematics import _checked, _world_frames
 from gluon_dkpr.skeleton import Joint, Parameter, Rotation, Skeleton, SkeletonError
+from gluon_dkpr.skeleton.checks import MAX_NAME
 from gluon_dkpr.types import Array
 
 __all__ = ["BvhError", "load_bvh", "save_bvh"]
@@ -157,7 +158,8 @@ def _build(path, text: BvhText, columns, length_unit) -> Tuple[Skeleton, Array, 
         parent = None if node.parent is None else names[node.parent]
         joints.append(Joint(names[i], parent, offset, tuple(rotations)))
     stem = Path(path).stem
-    name = stem if stem and stem == stem.strip() and stem.isprintable() else "bvh"
+    proper = stem and stem == stem.strip() and stem.isprintable()
+    name = stem[:MAX_NAME].strip() if proper else "bvh"
     skeleton = Skeleton(name, 3, tuple(parameters), tuple(joints), position, length_unit)
     motion = np.stack(values, axis=1)
     return skeleton, motion, text.frame_time

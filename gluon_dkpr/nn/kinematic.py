@@ -25,9 +25,9 @@ class KinematicLayer(mx.gluon.HybridBlock):
     """Forward kinematics composed of ordinary operators, without a trainable parameter.
 
     Works on NDArrays, hybridized and as a Symbol, in float32 and (after ``cast``) in float64, for
-    any batch size. Its constants live in the block's parameters, so that an exported graph is
-    complete in itself. It initialises itself on the device of its first input; inside a larger
-    network the network's ``initialize`` does so.
+    any batch size of 1 or more. Its constants live in the block's parameters, so that an exported
+    graph is complete in itself. It initialises itself on the device of its first input; inside a
+    larger network the network's ``initialize`` does so.
 
     Args:
         skeleton: the object. Lengths of the motion and of the joints are in its length unit.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Callable, Dict
 
-from gluon_dkpr.skeleton.checks import SkeletonError
+from gluon_dkpr.skeleton.checks import SkeletonError, shown
 from gluon_dkpr.skeleton.hand import hand
 from gluon_dkpr.skeleton.human36m import human36m
 from gluon_dkpr.skeleton.io import load_skeleton
@@ -28,8 +28,8 @@ def get_skeleton(name: str) -> Skeleton:
     """
     if name in BUILT_IN:
         return BUILT_IN[name]()
-    if not Path(name).exists():
+    if not os.path.exists(name):  # a pathlib.Path would raise for a name too long for a file
         raise SkeletonError(
-            f"no skeleton {name!r}: neither a file nor one of {', '.join(BUILT_IN)}"
+            f"no skeleton {shown(name)}: neither a file nor one of {', '.join(BUILT_IN)}"
         )
     return load_skeleton(name)

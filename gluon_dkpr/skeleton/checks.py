@@ -53,7 +53,9 @@ def check_name(name, kind: str) -> str:
 
 def check_sequence(value, where: str) -> tuple:
     """Return ``value`` as a tuple; raise SkeletonError unless it is an ordered collection."""
-    if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping, Set)):
+    # An array without dimensions is a number that only looks like a collection.
+    iterable = isinstance(value, Iterable) and getattr(value, "shape", None) != ()
+    if not iterable or isinstance(value, (str, bytes, Mapping, Set)):
         raise SkeletonError(f"{where} is {shown(value)}, expected a list")
     return tuple(value)
 

@@ -71,6 +71,13 @@ def test_round_trip_of_random_skeletons(tmp_path, seed):
     )
 
 
+@pytest.mark.parametrize(
+    ("stem", "name"), [("a" * 101, "a" * 100), ("b" * 99 + " c", "b" * 99), ("c" * 200, "c" * 100)]
+)
+def test_long_file_names_are_cut(tmp_path, stem, name):
+    assert load_bvh(written(tmp_path, FILE, f"{stem}.bvh"))[0].name == name
+
+
 def test_second_round_trip_keeps_the_names(tmp_path):
     first = load_bvh(written(tmp_path, FILE))
     save_bvh(tmp_path / "b.bvh", *first)

@@ -92,6 +92,7 @@ def test_shared_hidden_offset():
         ({"skull": 10}, "no bone ends at 'skull'"),
         ({"pelvis": 10}, "no bone ends at 'pelvis'"),
         (5, "bone lengths is 5, expected a list"),
+        (np.array(3.0), r"bone lengths is array\(3.\), expected a list"),
     ],
 )
 def test_bad_lengths(lengths, message):

@@ -18,6 +18,7 @@ from gluon_dkpr.skeleton import (
     Rotation,
     Skeleton,
     SkeletonError,
+    get_skeleton,
     human36m,
     load_skeleton,
     planar,
@@ -213,3 +214,9 @@ def test_failed_save_leaves_the_old_file(tmp_path):
         save_skeleton(None, path)
     assert load_skeleton(path) == planar(3)
     assert os.listdir(tmp_path) == ["arm.yaml"]
+
+
+@pytest.mark.parametrize("name", ["planar4", "nowhere.yaml", "a" * 300, "a\0b", ""])
+def test_names_of_no_skeleton(name):
+    with pytest.raises(SkeletonError, match="no skeleton .*: neither a file nor one of human36m, "):
+        get_skeleton(name)

@@ -14,6 +14,8 @@ from gluon_dkpr.types import Array
 TOLERANCE = 1e-9
 # A lever that is a smaller share of the part's longest is none.
 NO_LEVER = 1e-6
+# Directions whose levers differ by a smaller share are hard to tell from each other.
+LEAST_SHARE = 0.05
 
 
 class Part(NamedTuple):
@@ -73,9 +75,9 @@ def skeleton_parts(skeleton: Skeleton) -> Optional[Tuple[Part, ...]]:
             return None
         parent = part_of(skeleton, parts, index)
         parts.append(Part(index, parent, before, tuple(rotations), basis, basis))
-    levers = part_levers(skeleton, tuple(parts))
+    bones = bone_levers(skeleton, part_levers(skeleton, tuple(parts)))
     return tuple(
-        part._replace(frame=_along_bones(levers[:, i], part.basis)) for i, part in enumerate(parts)
+        part._replace(frame=_along_bones(bones[:, i], part.basis)) for i, part in enumerate(parts)
     )
 
 
@@ -132,19 +134,36 @@ def part_levers(skeleton: Skeleton, parts: Tuple[Part, ...]) -> Array:
     return levers[[i for i, joint in enumerate(skeleton.joints) if not joint.hidden]]
 
 
-def _along_bones(levers: Array, basis: Array) -> Array:
-    """Return directions along which joints are out independently of each other, as rows, (3, 3).
+def bone_levers(skeleton: Skeleton, levers: Array) -> Array:
+    """Return by how much the levers at the ends of the visible bones differ, (J-1, parts, 3).
+
+    What is told apart by these is told apart by joints, however long the chains are.
 
     Args:
-        levers: of one part along its basis, (J, 3).
+        skeleton: the object.
+        levers: from :func:`part_levers`.
+    """
+    parent, child = np.reshape(skeleton.bone_indices, (-1, 2)).T
+    return levers[child] - levers[parent]
+
+
+def _along_bones(levers: Array, basis: Array) -> Array:
+    """Return directions along which bones lie independently of each other, as rows, (3, 3).
+
+    Args:
+        levers: of one part's bones along its basis, (J-1, 3).
         basis: of the part.
     """
-    lengths = np.abs(levers).sum(axis=0)
+    lengths = np.linalg.norm(levers, axis=0)
+    own = lengths > NO_LEVER * lengths.max()
+    apart = np.linalg.svd(levers[:, own] / lengths[own], compute_uv=False)
+    if len(apart) == own.sum() and apart.min(initial=1.0) > LEAST_SHARE:
+        return basis
     _, spread, directions = np.linalg.svd(levers)
     rank = np.count_nonzero(spread > NO_LEVER * spread.max(initial=0.0))
-    if np.count_nonzero(lengths > NO_LEVER * lengths.max()) == rank:
-        return basis
-    rows = list(directions[:rank] @ basis)
+    # Signs are left open by the decomposition, and are the same on every machine here.
+    turned = directions[np.arange(3), np.abs(directions).round(6).argmax(axis=1)] < 0
+    rows = list(np.where(turned, -1.0, 1.0)[:rank, None] * directions[:rank] @ basis)
     # Rounded, so that equal ones keep their order on every machine.
     overlap = np.round(np.square(np.stack(rows) @ basis.T).sum(axis=0), 6)
     for axis in basis[np.argsort(overlap, kind="stable")][: 3 - rank]:

@@ -16,7 +16,7 @@ from gluon_dkpr.backend import mx
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.geometry import PoseStatistics, orientation_parameters
 from gluon_dkpr.nn.inverse import InverseKinematics
-from gluon_dkpr.nn.inverse_maps import told_by_joints
+from gluon_dkpr.nn.inverse_frames import told_by_joints
 from gluon_dkpr.nn.kinematic import KinematicLayer
 from gluon_dkpr.nn.motion import AffineMotion, TurningMotion
 from gluon_dkpr.nn.planar_inverse import PlanarInverse, told_by_bones

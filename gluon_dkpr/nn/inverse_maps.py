@@ -1,64 +1,23 @@
-"""The constants of the inverse kinematics in a network: which points tell which angles."""
+"""The constants of the inverse kinematics in a network: from points to angles."""
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
-from gluon_dkpr.geometry import Part, PoseStatistics, middle_of_bounds, part_levers, skeleton_parts
+from gluon_dkpr.geometry import Part, PoseStatistics, middle_of_bounds, part_levers
 from gluon_dkpr.geometry.parts import NO_LEVER
+from gluon_dkpr.nn.inverse_frames import LEAST_LEVER, Frame, part_frames
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
 
 # A direction that is this well known from a bone of the next part is told by that bone.
 LEAST_COSINE = 0.2
-# Bones that lean on an axis by less than this share of the longest do not tell where it points.
-LEAST_LEVER = 0.05
 # A coordinate of a direction that moves by less than this in training is constant.
 STILL = 1e-6
 # What a direction is at first where training poses point everywhere, see motion.py.
 LEAST_MEAN = 0.3
-
-
-class Frame(NamedTuple):
-    """Which two axes of a part tell its orientation.
-
-    Attributes:
-        order: indices into the part's frame: the axis along its bones, the second, the third.
-        known: which of the three follow from joints, in this order.
-        seen: which of them follow well.
-        hinted: the second is an output of its own.
-    """
-
-    order: Tuple[int, int, int]
-    known: Tuple[bool, bool, bool]
-    seen: Tuple[bool, bool, bool]
-    hinted: bool
-
-
-def told_by_joints(skeleton: Skeleton) -> Optional[Tuple[Part, ...]]:
-    """Return the parts, or ``None`` where visible joints do not tell where all of them point.
-
-    That is so where joints that bend are hidden or in one place with others.
-    """
-    parts = skeleton_parts(skeleton)
-    if parts is None:
-        return None
-    levers = part_levers(skeleton, parts)
-    lengths = np.abs(levers).sum(axis=0)
-    moves = list(lengths.any(axis=1))
-    for i in reversed(range(len(parts))):
-        if moves[i] and parts[i].parent is not None:
-            moves[parts[i].parent] = True
-    if not any(moves):
-        return None
-    for i, frame in enumerate(part_frames(parts, levers)):
-        unknown = [axis for axis, known in zip(frame.order, frame.known) if not known]
-        missed = (lengths[i, unknown] > LEAST_LEVER * lengths[i].max()).any()
-        if moves[i] and (missed or not frame.seen[0]):
-            return None
-    return parts
 
 
 def inverse_constants(
@@ -72,61 +31,12 @@ def inverse_constants(
         statistics: of the training poses in that unit.
     """
     levers = part_levers(skeleton, parts)
-    frames = part_frames(parts, levers)
+    frames = part_frames(skeleton, parts, levers)
     return {
         **_joint_constants(skeleton, statistics),
         **_axis_constants(skeleton, parts, frames, levers, statistics),
         **_angle_constants(skeleton, parts, frames, statistics),
     }
-
-
-def part_frames(parts: Tuple[Part, ...], levers: Array) -> List[Frame]:
-    """Return which axes of the parts tell their orientation.
-
-    The first is the one along the bones, the second one that other bones of the part lean on, else
-    one that the hinge below swings its bones along, else the next one.
-
-    Args:
-        parts: of a skeleton.
-        levers: from :func:`gluon_dkpr.geometry.part_levers`.
-    """
-    frames = []
-    everywhere = _known(levers)
-    for index, part in enumerate(parts):
-        lever, known = np.abs(levers[:, index]).sum(axis=0), everywhere[index]
-        seen = known & (lever > LEAST_LEVER * lever.max())
-        below = [other for other in parts if other.parent == index]
-        first = int(lever.argmax())
-        rest = [axis for axis in range(3) if axis != first]
-        hinge = next((p.rotations[0].axis for p in below if len(p.rotations) == 1), None)
-        if seen[rest].any():
-            second = max(rest, key=lambda axis: lever[axis])
-        elif hinge is not None:
-            second = min(rest, key=lambda axis: abs(part.frame[axis] @ np.array(hinge)))
-        else:
-            second = rest[0]
-        order = (first, second, 3 - first - second)
-        hinted = not seen[second] and (len(part.rotations) > 1 or bool(below))
-        told = (tuple(bool(mask[axis]) for axis in order) for mask in (known, seen))
-        frames.append(Frame(order, *told, hinted))
-    return frames
-
-
-def _known(levers: Array) -> Array:
-    """Return which axes joints tell of, (parts, 3): as many as can be told apart, longest first."""
-    lengths = np.abs(levers).sum(axis=0)
-    rank = np.argsort(np.argsort(-lengths, axis=1), axis=1)
-    known = np.zeros(lengths.shape, dtype=bool)
-    columns: List[Array] = []
-    # The axis along the bones of each part, then the second axes, then the third ones.
-    for part, axis in sorted(np.ndindex(lengths.shape), key=lambda place: rank[place]):
-        if lengths[part, axis] <= NO_LEVER * lengths[part].max():
-            continue
-        column = levers[:, part, axis]
-        if np.linalg.matrix_rank(np.stack([*columns, column])) > len(columns):
-            columns.append(column)
-            known[part, axis] = True
-    return known
 
 
 def _joint_constants(skeleton: Skeleton, statistics: Optional[PoseStatistics]) -> Dict[str, Array]:
@@ -178,10 +88,15 @@ def _hint(statistics: Optional[PoseStatistics], part: int, axis: int) -> Tuple[A
     """Return what an axis that is an output is at z = 0, and how much z moves it."""
     if statistics is None or statistics.axes_mean is None:
         return np.eye(3)[axis], np.ones(3)
-    mean = statistics.axes_mean[part, axis]
-    length = np.linalg.norm(mean)
-    unit = mean / length if length > 1e-6 else np.eye(3)[axis]
-    return unit * max(length, LEAST_MEAN), statistics.axes_std[part, axis]
+    mean, spread = statistics.axes_mean[part, axis], statistics.axes_std[part, axis]
+    if np.linalg.norm(mean) >= LEAST_MEAN:
+        return mean, spread
+    # Longer along what moves; what no output moves has to be right as it is.
+    moving = spread >= STILL
+    still, along = np.where(moving, 0.0, mean), np.where(moving, mean, 0.0)
+    length = np.linalg.norm(along)
+    unit = along / length if length > 1e-6 else np.eye(3)[axis if moving[axis] else moving.argmax()]
+    return still + unit * np.sqrt(LEAST_MEAN**2 - still @ still), spread
 
 
 def _followed(parts, frames, statistics) -> List[Tuple[int, int, float]]:
@@ -208,7 +123,9 @@ def _angle_constants(skeleton, parts, frames, statistics) -> Dict[str, Array]:
     -M_bc / M_cc, of the last -M_ab / M_aa, sin of the middle one M_ac. With two rotations tan of
     the first is M_cb / M_bb, of the second M_ac / M_aa. One rotation about a turns the part's bones
     u in the plane of u and a x u. All but the middle one are measured from the middle of the
-    bounds, so that an angle may leave these by half a turn before it jumps.
+    bounds, so that an angle may leave these by half a turn before it jumps. Of the two answers of
+    three rotations the one is taken whose middle angle is within a quarter turn of the multiple of
+    half a turn that is next to the middle of its bounds.
     """
     count, columns = len(parts), sum(len(part.rotations) for part in parts)
     names = skeleton.parameter_names
@@ -218,29 +135,23 @@ def _angle_constants(skeleton, parts, frames, statistics) -> Dict[str, Array]:
     bounds = middle_of_bounds(skeleton)
     column = 0
     for i, part in enumerate(parts):
-        a, b, c = part.basis
-        s, amount = part.sign, len(part.rotations)
-        if amount == 1:
-            u = _across(a, part.frame[list(frames[i].order)])
-            entries = [((np.cross(a, u), u, 1.0), (u, u))]
-        elif amount == 2:
-            entries = [((c, b, s), (b, b)), ((a, c, s), (a, a))]
-        else:
-            entries = [((b, c, -s), (c, c)), ((a, c, s), (b, c)), ((a, b, -s), (a, a))]
-            beside[i, :, :, column + 1] = np.outer(c, c)
-            middle[0, column + 1] = 1.0
-        for rotation, ((row, col, sign), straight) in zip(part.rotations, entries):
-            sine[i, :, :, column] = sign * np.outer(row, col)
-            cosine[i, :, :, column] = np.outer(*straight)
-            place = names.index(rotation.parameter)
-            turn[place, column] = rotation.coefficient
-            zero[place] = -rotation.rest * rotation.coefficient
-            if not middle[0, column]:
-                begin = rotation.coefficient * bounds[place] + rotation.rest
-                pair = cosine[..., column].copy(), sine[..., column].copy()
-                cosine[..., column] = np.cos(begin) * pair[0] + np.sin(begin) * pair[1]
-                sine[..., column] = np.cos(begin) * pair[1] - np.sin(begin) * pair[0]
-                zero[place] += rotation.coefficient * begin
+        places = [names.index(rotation.parameter) for rotation in part.rotations]
+        begins = [r.coefficient * bounds[p] + r.rest for r, p in zip(part.rotations, places)]
+        halves = round(begins[1] / np.pi) if len(places) == 3 else 0
+        for rotation, place, begin, (y, x) in zip(
+            part.rotations, places, begins, _sine_and_cosine(part, frames[i])
+        ):
+            turn[place, column], zero[place] = rotation.coefficient, bounds[place]
+            if len(places) == 3 and place == places[1]:
+                beside[i, :, :, column] = np.outer(part.basis[2], part.basis[2])
+                middle[0, column] = 1.0
+                turn[place, column] *= (-1.0) ** halves
+                zero[place] = rotation.coefficient * (halves * np.pi - rotation.rest)
+                begin = 0.0
+            else:
+                begin = begin - halves * np.pi
+            cosine[i, :, :, column] = np.cos(begin) * x + np.sin(begin) * y
+            sine[i, :, :, column] = np.cos(begin) * y - np.sin(begin) * x
             column += 1
     constants = {"middle": middle, "turn": turn, "zero": zero}
     for name, entries in (("sine", sine), ("cosine", cosine), ("beside", beside)):
@@ -262,11 +173,30 @@ def _angle_constants(skeleton, parts, frames, statistics) -> Dict[str, Array]:
     return constants
 
 
+def _sine_and_cosine(part: Part, frame: Frame) -> List[Tuple[Array, Array]]:
+    """Return for each rotation of a part the entries of M, (3, 3), whose sums are its y and x."""
+    a, b, c = part.basis
+    s, outer = part.sign, np.outer
+    if len(part.rotations) == 1:
+        told = 3 if frame.seen[1] or frame.hinted else 1
+        u = _across(a, part.frame[list(frame.order[:told])])
+        return [(outer(np.cross(a, u), u), outer(u, u))]
+    if len(part.rotations) == 2:
+        return [(s * outer(c, b), outer(b, b)), (s * outer(a, c), outer(a, a))]
+    return [
+        (-s * outer(b, c), outer(c, c)),
+        (s * outer(a, c), outer(b, c)),
+        (-s * outer(a, b), outer(a, a)),
+    ]
+
+
 def _across(axis: Array, directions: Array) -> Array:
-    """Return what is perpendicular to an axis of the first direction that is not along it."""
-    for direction in directions:
-        across = direction - (direction @ axis) * axis
-        length = np.linalg.norm(across)
-        if length > LEAST_LEVER:
-            break
-    return across / length
+    """Return what is perpendicular to an axis of the first direction that is not along it.
+
+    If all lie nearly along it, that of the one that does so least; of one along it, nothing.
+    """
+    across = directions - np.outer(directions @ axis, axis)
+    lengths = np.linalg.norm(across, axis=1)
+    clear = np.flatnonzero(lengths > LEAST_LEVER)
+    best = clear[0] if len(clear) else int(lengths.argmax())
+    return across[best] / max(lengths[best], NO_LEVER)

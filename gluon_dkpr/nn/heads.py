@@ -14,7 +14,7 @@ import numpy as np
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.errors import DkprError
-from gluon_dkpr.geometry import PoseStatistics, orientation_parameters
+from gluon_dkpr.geometry import PoseStatistics, middle_of_bounds, orientation_parameters
 from gluon_dkpr.nn.inverse import InverseKinematics
 from gluon_dkpr.nn.inverse_frames import told_by_joints
 from gluon_dkpr.nn.kinematic import KinematicLayer
@@ -163,8 +163,16 @@ def _motion(skeleton: Skeleton, statistics: Optional[PoseStatistics], raw_output
     if raw_outputs or not turning.any():
         return AffineMotion(mean, matrix, prefix="motion_"), count
     direction = None if statistics is None else statistics.motion_direction[turning]
-    block = TurningMotion(mean, matrix, turning, direction, prefix="motion_")
+    block = TurningMotion(mean, matrix, turning, direction, _whole_turn(skeleton), prefix="motion_")
     return block, count + int(turning.sum())
+
+
+def _whole_turn(skeleton: Skeleton):
+    """Return angles around which a whole turn is within the bounds, where these are so wide."""
+    lower, upper = skeleton.bounds()
+    inside = np.where(np.isfinite(lower), lower + np.pi, upper - np.pi)
+    one = np.isfinite(lower) != np.isfinite(upper)
+    return np.where(one, inside, middle_of_bounds(skeleton))
 
 
 class DirectParameter(Head):

@@ -36,9 +36,10 @@ class TurningMotion(mx.gluon.HybridBlock):
         mean, matrix: as of :class:`AffineMotion`, (P,) and (P, P).
         turning: which angles are directions, (P,) with K true.
         direction: (K, 2), mean cosine and sine of them over the training poses, or ``None``.
+        middle: (P,), radians; angles are found within half a turn of it.
     """
 
-    def __init__(self, mean, matrix, turning, direction, **kwargs):
+    def __init__(self, mean, matrix, turning, direction, middle, **kwargs):
         super().__init__(**kwargs)
         count, turns = len(mean), np.flatnonzero(turning)
         keep = np.diag(~turning).astype(float)
@@ -47,11 +48,12 @@ class TurningMotion(mx.gluon.HybridBlock):
         points[0, turns, np.arange(len(turns))] = 1.0
         points[1, count + np.arange(len(turns)), np.arange(len(turns))] = 1.0
         shape = np.concatenate([keep @ matrix @ keep, np.zeros((len(turns), count))])
-        begin = _away_from_zero(direction, len(turns))
+        middle = np.where(turning, middle, 0.0)
+        begin = _away_from_zero(_turned_back(direction, middle[turns]), len(turns))
         self._count, self._turns = count, len(turns)
         with self.name_scope():
             constants = {
-                "mean": np.concatenate([mean * ~turning, begin[:, 0], begin[:, 1]]),
+                "mean": np.concatenate([mean * ~turning + middle, begin[:, 0], begin[:, 1]]),
                 "matrix": np.concatenate([shape, *points], axis=1).T,
                 "places": np.eye(count)[:, turns],
             }
@@ -78,6 +80,14 @@ def direction_angle(F, x: Tensor, y: Tensor) -> Tensor:
     half = 2.0 * F.arctan(y / (radius + F.abs(x)))
     opposite = np.pi * (2.0 * (y >= 0) - 1.0) - half
     return F.where(x >= 0, half, opposite)
+
+
+def _turned_back(direction, angle):
+    """Return points (K, 2) turned by minus the angles (K,), or ``None`` of no points."""
+    if direction is None:
+        return None
+    cos, sin, (x, y) = np.cos(angle), np.sin(angle), np.transpose(direction)
+    return np.stack([cos * x + sin * y, cos * y - sin * x], axis=1)
 
 
 def _away_from_zero(direction, count: int) -> np.ndarray:

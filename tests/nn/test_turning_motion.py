@@ -142,3 +142,28 @@ def test_raw_outputs_know_no_directions(hybridize):
     np.testing.assert_allclose(
         head(mx.nd.array(z)).asnumpy(), forward_kinematics(HUMAN, z), atol=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper"), [(0.0, 2 * np.pi), (5.0, 13.0), (2.0, None), (None, -4.0)]
+)
+@pytest.mark.parametrize("with_statistics", [False, True])
+def test_angles_that_go_round_stay_within_their_bounds(lower, upper, with_statistics):
+    """Two rims tell of one angle: such an object has no inverse kinematics."""
+    turn = Joint("root", rotations=(Rotation("z", "turn"),))
+    rims = [Joint(f"rim{i}", "root", offset) for i, offset in enumerate([(1.0, 0.0), (0.0, 1.0)])]
+    disc = Skeleton("disc", 2, (Parameter("turn", "radian", lower, upper),), (turn, *rims))
+    begin = lower if lower is not None else upper - 7
+    motion = np.random.RandomState(0).uniform(begin, begin + 1, (50, 1))
+    head = make_head("kinematic", disc, pose_statistics(disc, motion) if with_statistics else None)
+    head.initialize()
+    assert head.num_inputs == 2 and not head.has_guide
+    angle = np.linspace(-3.1, 3.1, 30)
+    away = 5 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    found = head.pose(mx.nd, mx.nd.array(away))[1].asnumpy()
+    assert np.ptp(found) > 4
+    assert (found > (-np.inf if lower is None else lower) - 1e-5).all()
+    assert (found < (np.inf if upper is None else upper) + 1e-5).all()
+    if with_statistics:
+        at_first = head.pose(mx.nd, mx.nd.zeros((1, 2)))[1].asnumpy()[0, 0] - motion.mean()
+        assert np.cos(at_first) > 0.999

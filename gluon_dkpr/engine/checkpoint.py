@@ -63,12 +63,15 @@ def save_best(folder: Path, net: PoseNet, state: dict) -> None:
     Raises:
         CheckpointError, OSError: if it cannot be written.
     """
-    path = folder / "best.params"
-    with atomic_path(path) as temporary:
+    path, stamp = folder / "best.params", folder / "best.json"
+    # Left in the opposite order, so best.json is renamed last.
+    with atomic_write(stamp) as file, atomic_path(path) as temporary:
         _write_arrays(temporary, path, net.save_parameters)
-        digest = _sha256(temporary)
-    with atomic_write(folder / "best.json") as file:
-        json.dump({**state, "sha256": digest}, file, indent=2)
+        json.dump({**state, "sha256": _sha256(temporary)}, file, indent=2)
+        file.flush()  # a full disk is noticed while the old pair still stands
+        # From here to the last rename there is none: never an old one beside new parameters.
+        with contextlib.suppress(FileNotFoundError):
+            stamp.unlink()
 
 
 def save_last(
@@ -167,10 +170,12 @@ def load_epoch(folder: Path, kind: str) -> Optional[int]:
     path = folder / "best.json"
     if kind not in KINDS:
         epoch = _checked_state(folder / kind).get("epoch")
-    elif kind == "last" or not path.is_file():
-        epoch = find_last(folder).state.get("epoch")
-    else:
+    elif kind == "best" and path.is_file():
         epoch = _read_json(path).get("epoch")
+    elif kind == "best" and path.with_name("best.params").is_file():
+        return None  # the run was killed between the two, or best.json is lost
+    else:
+        epoch = find_last(folder).state.get("epoch")
     if epoch is not None and (type(epoch) is not int or epoch < 0):
         raise CheckpointError(f"{folder}: epoch of '{kind}' is {epoch!r:.60}, expected 0 or more")
     return epoch

@@ -12,7 +12,13 @@ import pytest
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import make_toy_record
-from gluon_dkpr.engine.checkpoint import CheckpointError, find_last, load_arrays, load_run
+from gluon_dkpr.engine.checkpoint import (
+    CheckpointError,
+    find_last,
+    load_arrays,
+    load_epoch,
+    load_run,
+)
 from gluon_dkpr.engine.run_folder import RunFolderError
 from gluon_dkpr.engine.train import train
 from gluon_dkpr.presets import get_preset
@@ -52,6 +58,19 @@ elif where == "parameters":  # half of a checkpoint is written
     checkpoint._write_arrays = dying(checkpoint._write_arrays, False)
 elif where == "rename":
     os.replace = dying(os.replace, True)
+elif where.startswith("best"):  # the count-th time that best.params or its stamp changes
+    name, times, replace, unlink = where[5:], [0], os.replace, Path.unlink
+    def dies(path):
+        times[0] += Path(path).name == name
+        if Path(path).name == name and times[0] == count:
+            kill()
+    def replacing(source, target):
+        dies(target)
+        replace(source, target)
+    def unlinking(path, *args, **kwargs):
+        dies(path)
+        unlink(path, *args, **kwargs)
+    os.replace, Path.unlink = replacing, unlinking
 train(load_config(config), Path(folder), [mx.cpu(), mx.cpu(1)][: int(sys.argv[5])],
       resume=Path(folder).exists())
 """
@@ -123,6 +142,25 @@ def test_killed_and_resumed_run_is_the_whole_one(where, count, record, whole, tm
     assert_same(tmp_path / "run", whole)
     left = {path.name for path in (tmp_path / "run" / "checkpoint").iterdir()}
     assert not [name for name in left if name.startswith(".")], left
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    # The second best network: its old stamp goes, its parameters come, its stamp comes.
+    [("best best.json", 3), ("best best.params", 2), ("best best.json", 4)],
+)
+def test_killed_at_any_step_of_the_best_it_loads_and_goes_on(where, count, record, whole, tmp_path):
+    folder = tmp_path / "run"
+    killed = run_script(record, folder, where, count)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    load_run(folder, "best")
+    # Whose they are is known only where the stamp stands.
+    stamped = (folder / "checkpoint" / "best.json").exists()
+    assert load_epoch(folder / "checkpoint", "best") == (1 if stamped else None)
+    assert run_script(record, folder, "nowhere", 0).returncode == 0
+    assert_same(folder, whole)
+    assert load_epoch(folder / "checkpoint", "best") == EPOCHS
+    assert not list((folder / "checkpoint").glob(".*"))
 
 
 @pytest.mark.slow

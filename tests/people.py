@@ -8,6 +8,7 @@ from gluon_dkpr.data import ImageFormat, write_record
 from gluon_dkpr.data.human import human_layout
 from gluon_dkpr.engine.checkpoint import save_best
 from gluon_dkpr.engine.predictor import ImagePredictor
+from gluon_dkpr.engine.run_folder import COLUMNS, write_metrics
 from gluon_dkpr.geometry import forward_kinematics, pose_statistics
 from gluon_dkpr.model_zoo import Pose, get_model
 from gluon_dkpr.skeleton import human36m, save_skeleton
@@ -123,6 +124,7 @@ def save_people_run(folder, net, record, seed=0):
     save_config(config, folder / "config.yaml")
     save_skeleton(net.skeleton, folder / "skeleton.yaml")
     save_best(folder / "checkpoint", net, {"epoch": 2})
-    rows = ["epoch,train_loss,train_joint_error,test_joint_error", "1,0.5,90,120", "2,0.3,70,110"]
-    (folder / "metrics.csv").write_text("\n".join(rows) + "\n")
+    names = ("epoch", "train_loss", "train_joint_error", "test_joint_error")
+    rows = [dict(zip(names, row)) for row in ((1, 0.5, 90, 120), (2, 0.3, 70, 110))]
+    write_metrics(folder, [{**dict.fromkeys(COLUMNS, 0), **row} for row in rows])
     return folder

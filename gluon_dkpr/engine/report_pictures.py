@@ -10,7 +10,7 @@ import numpy as np
 
 from gluon_dkpr.engine.load import find_run
 from gluon_dkpr.engine.people import Row, Truth
-from gluon_dkpr.engine.run_folder import read_metrics
+from gluon_dkpr.engine.run_folder import RunFolderError, read_metrics
 from gluon_dkpr.metrics import mpjpe
 from gluon_dkpr.types import Array
 from gluon_dkpr.viz import PictureError, plot_curves, qualitative_sheet
@@ -78,13 +78,18 @@ def choose_cases(errors: Array) -> List[Tuple[str, int]]:
 def write_curves(path: Path, truth: Truth, rows: Sequence[Row]) -> List[Path]:
     """Write the learning curves of the rows' runs; return the picture if there is any curve.
 
-    The test curve of a run is that of its own test set.
+    The test curve of a run is that of its own test set. A run whose metrics cannot be read has
+    none; a line says so.
     """
     curves = {}
     for row in rows:
         run = find_run(row.model)
         if run is not None and not row.model_fit:
-            metrics = read_metrics(run[0], sys.maxsize)
+            try:
+                metrics = read_metrics(run[0], sys.maxsize)
+            except RunFolderError as error:
+                print(f"no curve of {row.name}: {error}")
+                continue
             if metrics:
                 curves[row.name] = metrics
     if not curves:

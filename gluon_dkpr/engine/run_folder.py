@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import io
 import json
 from pathlib import Path
 from typing import List
@@ -16,7 +17,7 @@ from gluon_dkpr.cores import openmp_threads
 from gluon_dkpr.data.human import is_root_relative
 from gluon_dkpr.engine.evaluate import root_relative_joints
 from gluon_dkpr.errors import DkprError
-from gluon_dkpr.files import atomic_write
+from gluon_dkpr.files import atomic_write, read_bounded_text
 from gluon_dkpr.metrics import mpjpe
 from gluon_dkpr.skeleton import Skeleton, save_skeleton
 from gluon_dkpr.types import Array
@@ -35,6 +36,8 @@ COLUMNS = (
     "images_per_second",
     "seconds",
 )
+# Of a million epochs.
+MAX_METRICS_BYTES = 256 << 20
 # Joint error in px at 3 parameters (section 4.1) and bone length deviation of direct joint.
 PAPER_JOINT_ERROR_PX = {"direct": 5.1, "kinematic": 4.9, "parameter": 4.8}
 PAPER_BONE_LENGTH_STD_PX = 5.3
@@ -105,13 +108,43 @@ def _check_same(folder: Path, config: Config) -> None:
 
 
 def read_metrics(folder: Path, epochs: int) -> List[dict]:
-    """Return the rows of metrics.csv up to an epoch, for a run that goes on from there."""
+    """Return the rows of metrics.csv up to an epoch, as texts; none if there is no such file.
+
+    Raises:
+        RunFolderError: if it is not what :func:`write_metrics` wrote, such as one that a
+            spreadsheet has saved with other separators.
+    """
     path = folder / "metrics.csv"
     if not path.exists():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    # A spreadsheet's byte order mark does no harm.
+    text = read_bounded_text(path, MAX_METRICS_BYTES, RunFolderError, "utf-8-sig")
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        names, rows = reader.fieldnames or [], list(reader)
+    except csv.Error as error:
+        raise RunFolderError(f"{path}: not a table of commas: {error}") from None
+    if sorted(names) != sorted(COLUMNS):
+        raise RunFolderError(
+            f"{path}: columns are {','.join(names)!r:.200}, expected {','.join(COLUMNS)!r}"
+        )
+    for number, row in enumerate(rows, start=1):
+        _check_row(row, f"{path}: row {number}")
     return [row for row in rows if int(row["epoch"]) <= epochs]
+
+
+def _check_row(row: dict, where: str) -> None:
+    """Raise RunFolderError unless a row of metrics.csv has a number in every column."""
+    if None in row:
+        raise RunFolderError(f"{where} has more than the expected {len(COLUMNS)} columns")
+    for name in COLUMNS:
+        value = row[name]
+        if value == "" and name == "test_angle_error_deg":
+            continue  # direct joint in space has none
+        try:
+            (int if name == "epoch" else float)(value)
+        except (TypeError, ValueError):
+            raise RunFolderError(f"{where}: {name} is {value!r:.60}, expected a number") from None
 
 
 def write_metrics(folder: Path, rows: List[dict]) -> None:

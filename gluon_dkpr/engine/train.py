@@ -86,6 +86,11 @@ def _train(config: Config, folder: Path, ctx: List, group: Group, resume: bool, 
                 loop.progress = loop.progress.next_epoch()
         return None
     rows = run_folder.read_metrics(folder, loop.progress.epoch) if resume else []
+    if not rows and loop.progress.epoch >= config.train.epochs:
+        raise run_folder.RunFolderError(
+            f"{folder / 'metrics.csv'}: not there, or without rows; expected those of the "
+            f"{loop.progress.epoch} epochs of a finished run"
+        )
     predictor = NetworkPredictor(net)
     with StopRequest() as stop, EventLog(folder / "events", loop.progress.updates) as events:
         while loop.progress.epoch < config.train.epochs:
@@ -180,7 +185,7 @@ def finish(config: Config, folder: Path, net: PoseNet, rows, test_set, ctx) -> d
     result = {
         "preset": config.preset,
         "method": config.model.method,
-        "epochs": len(rows),
+        "epochs": int(rows[-1]["epoch"]),
         **report,
         "train_joint_error": float(rows[-1]["train_joint_error"]),
         "images_per_second": float(np.median(speeds)),

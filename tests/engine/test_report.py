@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -252,6 +253,16 @@ class TestTool:
         assert written == {"report.md", "report.json", "qualitative.png", "curve.png"}
         for name in written:
             assert name.endswith((".md", ".json")) or cv2.imread(str(report / name)) is not None
+
+    def test_a_run_whose_metrics_were_edited_has_no_curve(self, runs, tmp_path, capsys):
+        edited = shutil.copytree(runs[0], tmp_path / "edited")
+        table = edited / "metrics.csv"
+        table.write_text(table.read_text().replace(",", ";"))
+        load_tool("evaluate.py").main([str(edited), "--report", str(tmp_path / "report")])
+        (line,) = [row for row in capsys.readouterr().out.splitlines() if "no curve" in row]
+        assert line.startswith(f"no curve of Direct: {table}: columns are 'epoch;learning_rate;")
+        written = {path.name for path in (tmp_path / "report").iterdir()}
+        assert written == {"report.md", "report.json", "qualitative.png"}
 
     def test_numbers_are_those_of_the_network(self, runs, tmp_path, capsys):
         out = tmp_path / "numbers.json"

@@ -49,6 +49,11 @@ def run_tool(*arguments, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
+def contents(folder):
+    """Return {path: bytes} of all files under a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_guide_gives_way_as_the_rate_falls(record, tmp_path, monkeypatch):
     loss, told = Objective.loss, []
 
@@ -156,6 +161,21 @@ def test_finished_run_is_not_overwritten(record, tmp_path):
     assert free_folder(tmp_path / "run") == tmp_path / "run-2"
     with pytest.raises(RunFolderError, match="no training run to resume"):
         train(small(record, epochs=1), tmp_path / "other", [mx.cpu()], resume=True)
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_resumed_with_metrics_that_were_edited_or_deleted(deleted, record, tmp_path):
+    train(small(record, epochs=1), tmp_path / "run", [mx.cpu()])
+    path = tmp_path / "run" / "metrics.csv"
+    text = path.read_text().replace(",", ";")
+    path.unlink() if deleted else path.write_text(text)
+    before = contents(tmp_path / "run")
+    done = run_tool("--resume", "--out", tmp_path / "run", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert str(path) in done.stderr
+    assert "expected" in done.stderr
+    assert contents(tmp_path / "run") == before
 
 
 def test_damaged_checkpoint_is_named(record, tmp_path):

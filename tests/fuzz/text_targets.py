@@ -15,6 +15,7 @@ from gluon_dkpr.data.h36m.metadata import read_subactions
 from gluon_dkpr.data.h36m.names import H36mError
 from gluon_dkpr.data.mocap import WIDTH, MocapError, read_clip
 from gluon_dkpr.engine.launch.hosts import LaunchError, read_hosts
+from gluon_dkpr.engine.run_folder import COLUMNS, RunFolderError, read_metrics, write_metrics
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.geometry.bvh import BvhError, load_bvh, save_bvh
 from gluon_dkpr.presets import PRESETS, get_preset
@@ -134,6 +135,18 @@ def check_hosts(hosts):
     assert all(host.slots >= 1 and host.address.count(".") == 3 for host in hosts)
 
 
+def metrics(folder):
+    write_metrics(folder, [{**dict.fromkeys(COLUMNS, 0.5), "epoch": n} for n in (1, 2, 3)])
+    return [Case("metrics.csv", (folder / "metrics.csv").read_bytes())]
+
+
+def check_metrics(rows):
+    for row in rows:
+        assert set(row) == set(COLUMNS)
+        assert int(row["epoch"]) <= 2
+        assert [type(float(row[name])) for name in ("seconds", "train_joint_error")]
+
+
 def check_subactions(found):
     assert all(number >= 0 for takes in found.values() for number in takes.values())
 
@@ -147,6 +160,8 @@ TARGETS = [
     Target("mocap", clips, read_clip, (MocapError,), check_clip, tokens=(b"[]", b"[0.0,")),
     Target("hosts", lambda _: [Case("hosts", HOSTS)], read_hosts_alone, (LaunchError,), check_hosts,
            tokens=(b"slots=", b"address=", b"localhost ", b"127.0.0.1", b"-oProxyCommand=x ")),
+    Target("metrics", metrics, lambda path: read_metrics(path.parent, 2), (RunFolderError,),
+           check_metrics, tokens=(b",", b";", b"\n", b'"', b"nan", b"1e999")),
     Target("h36m metadata", lambda _: [Case("metadata.xml", METADATA)], read_subactions,
            (H36mError,), check_subactions,
            tokens=(b"<mapping>", b"</td>", b"&#x0;", b"&amp;", b"<!ENTITY a 'b'>", b"<![CDATA[",

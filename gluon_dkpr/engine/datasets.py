@@ -12,6 +12,7 @@ from gluon_dkpr.config import Config, DataConfig
 from gluon_dkpr.cores import usable_cores
 from gluon_dkpr.data import RecordDataset, RecordError, make_toy_record, record_paths
 from gluon_dkpr.data.body.record import make_human_record
+from gluon_dkpr.model_zoo import input_channels
 
 # Beside the project when the tools are run from its folder; not kept in version control.
 DATA_FOLDER = Path("data")
@@ -38,6 +39,32 @@ def open_datasets(config: Config) -> Tuple[RecordDataset, RecordDataset]:
             "Human3.6M, tools/make_human_record.py rendered people, --data names another"
         )
     return RecordDataset(path, "train"), RecordDataset(path, "test")
+
+
+def check_trainable(config: Config, train_set: RecordDataset, test_set: RecordDataset) -> None:
+    """Check that a network can be trained on one split of a data set and measured on the other.
+
+    Raises:
+        RecordError: if a split has too few samples, or the images other channels than the backbone
+            takes; names the .json.
+        ModelError: for an unknown backbone.
+    """
+    path, backbone = record_paths(train_set.path)[2], config.model.backbone
+    # The spread of the poses, which scaled outputs are told, takes two.
+    least = {"train": 2 if config.model.scaled_outputs else 1, "test": 1}
+    for dataset in (train_set, test_set):
+        count, expected = len(dataset), least[dataset.split]
+        if count < expected:
+            raise RecordError(
+                f"{path}: split '{dataset.split}' has {count} samples, expected {expected} or more"
+            )
+    (height, width, found), expected = train_set.image_shape, input_channels(backbone)
+    if found != expected:
+        raise RecordError(
+            f"{path}: images are {height} x {width} px with {found} channels, but backbone "
+            f"'{backbone}' takes {expected}; expected another data set, or a --preset whose "
+            "backbone takes them"
+        )
 
 
 def record_path(data: DataConfig) -> Path:

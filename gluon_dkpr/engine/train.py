@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 from typing import List, Optional
 
@@ -12,7 +14,7 @@ from gluon_dkpr.config import Config
 from gluon_dkpr.data import RecordDataset
 from gluon_dkpr.engine import run_folder
 from gluon_dkpr.engine.checkpoint import build_network, load_parameters, tidy
-from gluon_dkpr.engine.datasets import open_datasets
+from gluon_dkpr.engine.datasets import check_trainable, open_datasets
 from gluon_dkpr.engine.distributed import Group, open_group
 from gluon_dkpr.engine.evaluate import evaluate
 from gluon_dkpr.engine.event_log import EventLog
@@ -24,7 +26,7 @@ from gluon_dkpr.engine.saver import Saver
 from gluon_dkpr.engine.signature_parts import NetworkImages
 from gluon_dkpr.engine.stop import StopRequest
 from gluon_dkpr.geometry import pose_statistics
-from gluon_dkpr.model_zoo import PoseNet, load_pretrained
+from gluon_dkpr.model_zoo import ModelError, PoseNet, load_pretrained
 
 # More poses than these do not change what the head is told about them.
 STATISTICS_POSES = 20000
@@ -112,12 +114,11 @@ def _train(config: Config, folder: Path, ctx: List, group: Group, resume: bool, 
 
 def _open_datasets(config: Config, group: Group):
     """Return training and test split; what has to be made first, the leader makes."""
-    if group.is_leader:
-        datasets = open_datasets(config)
-        group.barrier()
-        return datasets
+    datasets = open_datasets(config) if group.is_leader else None
     group.barrier()
-    return open_datasets(config)
+    datasets = datasets or open_datasets(config)
+    check_trainable(config, *datasets)
+    return datasets
 
 
 def train_epoch(loop: Loop, saver: Saver, stop: StopRequest) -> None:
@@ -142,6 +143,10 @@ def make_network(
         train_set: what it will be trained on.
         ctx: devices.
         pretrained: fill it with the configuration's weights.
+
+    Raises:
+        ModelError: for images that the backbone cannot take, such as small ones.
+        DkprError: for weights that cannot be used.
     """
     skeleton = train_set.skeleton
     statistics = None
@@ -154,15 +159,30 @@ def make_network(
     net.initialize(ctx=ctx)
     # static_shape would make BatchNorm's running statistics depend on timing on several devices.
     net.hybridize(static_alloc=True)
-    height, width, channels = train_set.image_shape
-    scaled = config.model.method == "kinematic" and "scale" in train_set.layout.names
-    for device in ctx:  # fixes the shapes of all parameters
-        scale = (mx.nd.ones((1, 1), ctx=device),) if scaled else ()
-        net(mx.nd.zeros((1, channels, height, width), ctx=device), *scale)
-    mx.nd.waitall()
+    _fix_shapes(config, net, train_set, ctx)
     if pretrained:
         load_pretrained(net, config.model.backbone, config.model.pretrained)
     return net
+
+
+def _fix_shapes(config: Config, net: PoseNet, train_set: RecordDataset, ctx: List) -> None:
+    """Call a network once on every device, which fixes the shapes of all parameters."""
+    height, width, channels = train_set.image_shape
+    scaled = config.model.method == "kinematic" and "scale" in train_set.layout.names
+    try:
+        # MXNet prints the arguments of what it cannot infer.
+        with contextlib.redirect_stdout(io.StringIO()):
+            for device in ctx:
+                scale = (mx.nd.ones((1, 1), ctx=device),) if scaled else ()
+                net(mx.nd.zeros((1, channels, height, width), ctx=device), *scale)
+            mx.nd.waitall()
+    except (mx.MXNetError, ValueError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ModelError(
+            f"{train_set.path}: images are {height} x {width} px with {channels} channels, "
+            f"expected some that backbone '{config.model.backbone}' can take; are they too small? "
+            f"{reason}"
+        ) from None
 
 
 def make_trainer(config: Config, net: PoseNet, group: Group) -> mx.gluon.Trainer:

@@ -3,7 +3,13 @@
 from gluon_dkpr.model_zoo.pose_net import Pose, PoseNet
 from gluon_dkpr.model_zoo.pretrained import load_pretrained
 from gluon_dkpr.model_zoo.weights import WeightsError
-from gluon_dkpr.model_zoo.zoo import ModelError, get_model, input_statistics, list_models
+from gluon_dkpr.model_zoo.zoo import (
+    ModelError,
+    get_model,
+    input_channels,
+    input_statistics,
+    list_models,
+)
 
 __all__ = [
     "ModelError",
@@ -11,6 +17,7 @@ __all__ = [
     "PoseNet",
     "WeightsError",
     "get_model",
+    "input_channels",
     "input_statistics",
     "list_models",
     "load_pretrained",

@@ -63,10 +63,7 @@ def get_model(
         ModelError: for an unknown name or option.
         MethodError: for an unknown method.
     """
-    if name not in list_models():
-        close = difflib.get_close_matches(name, list_models(), 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ModelError(f"no model {name!r}, expected one of {list(list_models())}{hint}")
+    _check_name(name)
     if length is None:
         length = IMAGE_SIZE_PX if skeleton.length_unit == "px" else reach(skeleton)
     prefix = f"{name}_"
@@ -90,14 +87,37 @@ def get_model(
     )
 
 
+def input_channels(name: str) -> int:
+    """Return how many channels the images of a model have.
+
+    Raises:
+        ModelError: for an unknown name.
+    """
+    _check_name(name)
+    return 1 if name == "toy_cnn" else len(IMAGENET_MEAN)
+
+
+def _check_name(name: str) -> None:
+    if name not in list_models():
+        close = difflib.get_close_matches(name, list_models(), 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ModelError(f"no model {name!r}, expected one of {list(list_models())}{hint}")
+
+
 def input_statistics(net: PoseNet, channels: int) -> Tuple[Tuple[float, ...], Tuple[float, ...]]:
     """Return mean and standard deviation by which a network standardises the channels of an image.
 
     Args:
         net: of :func:`get_model`.
         channels: of its images; a network that standardises nothing has means 0, deviations 1.
+
+    Raises:
+        ModelError: for grey images and a network that standardises colours. MXNet would take them:
+            it spreads the one channel over three.
     """
     if isinstance(net.features[0], _Standardise):
+        if channels != len(IMAGENET_MEAN):
+            raise ModelError(f"images of {channels} channels, expected 3 by a network for colours")
         return IMAGENET_MEAN, IMAGENET_STD
     return (0.0,) * channels, (1.0,) * channels
 

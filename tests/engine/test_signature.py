@@ -9,7 +9,7 @@ from hand_set import SHAPE, random_net
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import ImageFormat, RecordInfo, pose_layout
-from gluon_dkpr.engine.export import export_model
+from gluon_dkpr.engine.export import ExportError, export_model
 from gluon_dkpr.engine.signature import Signature
 from gluon_dkpr.engine.signature_parts import NetworkImages
 from gluon_dkpr.errors import DkprError
@@ -130,6 +130,13 @@ def test_every_entry_is_needed(exported):
     for key in set(tree) - {"quantization"}:
         with pytest.raises(DkprError):
             Signature.from_dict({name: value for name, value in tree.items() if name != key})
+
+
+def test_a_network_for_colours_is_not_exported_for_grey_images(tmp_path):
+    """MXNet would spread the one channel over the three means, which the signature then holds."""
+    with pytest.raises(ExportError, match=r"no images of shape \(64, 64, 1\).*expected 3"):
+        export_model(body_net(), tmp_path / "out", "body", (64, 64, 1))
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from gluon_dkpr.engine.signature import (
 )
 from gluon_dkpr.files import atomic_path
 from gluon_dkpr.geometry import forward_kinematics
-from gluon_dkpr.model_zoo import Pose, PoseNet, input_statistics
+from gluon_dkpr.model_zoo import ModelError, Pose, PoseNet, input_statistics
 from gluon_dkpr.types import Array, Tensor
 
 # What an export may differ from its network, in units of the network's length. On a CPU MXNet's own
@@ -93,9 +93,15 @@ def export_model(
     """
     files = ExportFiles(Path(folder), name)
     _check_arguments(files, format, calibration)
+    try:
+        statistics = input_statistics(net, image_shape[2])
+    except ModelError as error:
+        raise ExportError(
+            f"the network takes no images of shape {tuple(image_shape)}: {error}"
+        ) from None
     signature = Signature(
         *(name, net.method, net.skeleton, tuple(image_shape), {}, _versions(format)),
-        *(format, preprocess, *input_statistics(net, image_shape[2]), margin, grey),
+        *(format, preprocess, *statistics, margin, grey),
         quantization={} if format == "int8" else None,
     )
     probe = _Probe(net, signature)

@@ -42,7 +42,7 @@ def export_run(
     config = load_config(run / "config.yaml")
     if calibration is not None and not calibration.record:
         calibration = calibration._replace(record=str(open_datasets(config)[0].path))
-    net, images = load_run(run, kind), run_images(config)
+    net, images = load_run(run, kind), run_images(run)
     return export_model(
         net,
         run / default_folder(format, preprocess) if folder is None else Path(folder),

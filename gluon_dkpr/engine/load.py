@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Optional, Tuple
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.config import Config, load_config
-from gluon_dkpr.data import RecordDataset, read_info
+from gluon_dkpr.config import load_config
+from gluon_dkpr.data import RecordDataset, RecordError, read_info
 from gluon_dkpr.engine.checkpoint import checkpoint_of, load_run
 from gluon_dkpr.engine.datasets import open_datasets, record_path
 from gluon_dkpr.engine.export import ExportError, find_export, load_export
 from gluon_dkpr.engine.predictor import ImagePredictor, NetworkPredictor
+from gluon_dkpr.engine.run_data import NAME, load_run_data
 from gluon_dkpr.engine.signature_parts import NetworkImages
 from gluon_dkpr.presets import get_preset
 from gluon_dkpr.skeleton import planar
@@ -39,8 +40,7 @@ def load_predictor(path, kind: str = "best", ctx: Optional[mx.Context] = None) -
         return load_export(path, ctx)
     folder, kind = run
     net = load_run(folder, kind, ctx)
-    config = load_config(folder / "config.yaml")
-    return NetworkPredictor(net, *run_images(config))
+    return NetworkPredictor(net, *run_images(folder))
 
 
 def find_run(path, kind: str = "best") -> Optional[Tuple[Path, str]]:
@@ -50,15 +50,31 @@ def find_run(path, kind: str = "best") -> Optional[Tuple[Path, str]]:
     return (path, kind) if (path / "config.yaml").is_file() else None
 
 
-def run_images(config: Config) -> NetworkImages:
-    """Return what images a run's network takes.
+def run_images(folder: Path) -> NetworkImages:
+    """Return what images the network of a run folder takes.
+
+    The folder says it; of a run from before it did, the data set does, which has to be where the
+    configuration names it.
 
     Raises:
-        RecordError: if the data set that tells it is missing.
+        RunDataError: if what the folder says is damaged.
+        RecordError: if it says nothing and the data set is missing or damaged.
     """
+    data = load_run_data(folder)
+    if data is not None:
+        return data.images
+    config = load_config(folder / "config.yaml")
     if config.data.source == "toy" and not config.data.record:
         return NetworkImages((IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1))
-    return NetworkImages.of(read_info(record_path(config.data)))
+    try:
+        return NetworkImages.of(read_info(record_path(config.data)))
+    except RecordError as error:
+        export = folder / "export"
+        without = f"; {export} works without it" if export.is_dir() else ""
+        raise RecordError(
+            f"{error}; without {folder / NAME} the training data set tells what the network's "
+            f"images are, expected where {folder / 'config.yaml'} names it{without}"
+        ) from None
 
 
 def open_split(

@@ -14,12 +14,14 @@ import numpy as np
 from gluon_dkpr.backend import versions
 from gluon_dkpr.config import Config, load_config, save_config, to_dict
 from gluon_dkpr.cores import openmp_threads
+from gluon_dkpr.data import RecordInfo
 from gluon_dkpr.data.human import is_root_relative
 from gluon_dkpr.engine.evaluate import root_relative_joints
+from gluon_dkpr.engine.run_data import RunData, save_run_data
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.files import atomic_write, read_bounded_text
 from gluon_dkpr.metrics import mpjpe
-from gluon_dkpr.skeleton import Skeleton, save_skeleton
+from gluon_dkpr.skeleton import save_skeleton
 from gluon_dkpr.types import Array
 from gluon_dkpr.viz import PictureError, plot_curve, qualitative_sheet, sample_sheet
 
@@ -64,9 +66,9 @@ def free_folder(folder: Path) -> Path:
 
 
 def open_run_folder(
-    folder: Path, config: Config, skeleton: Skeleton, resume: bool, override: bool = False
+    folder: Path, config: Config, info: RecordInfo, resume: bool, override: bool = False
 ) -> None:
-    """Make the folder and write the resolved configuration into it.
+    """Make the folder and write the resolved configuration and what the data set is into it.
 
     Raises:
         RunFolderError: if it is not writable, holds another run and ``resume`` is not set, holds
@@ -84,7 +86,8 @@ def open_run_folder(
     try:
         (folder / "checkpoint").mkdir(parents=True, exist_ok=True)
         save_config(config, folder / "config.yaml")
-        save_skeleton(skeleton, folder / "skeleton.yaml")
+        save_skeleton(info.skeleton, folder / "skeleton.yaml")
+        save_run_data(folder, RunData.of(info))
     except OSError as error:
         raise RunFolderError(f"{folder}: not a writable folder: {error.strerror}") from None
 

@@ -44,8 +44,8 @@ def train(
 
     Args:
         config: what to do.
-        folder: where config.yaml, metrics.csv, result.json, pictures, events/, checkpoint/ and
-            export/ go.
+        folder: where config.yaml, skeleton.yaml, data.json, metrics.csv, result.json, pictures,
+            events/, checkpoint/ and export/ go.
         ctx: devices; the batch is split over them.
         kvstore: where gradients are summed: ``"device"`` or ``"local"``, or of several processes
             one of ``engine.distributed.KVSTORES``.
@@ -74,7 +74,7 @@ def _train(config: Config, folder: Path, ctx: List, group: Group, resume: bool, 
     train_set, test_set = _open_datasets(config, group)
     net = make_network(config, train_set, ctx, pretrained=group.is_leader and not resume)
     if group.is_leader:
-        run_folder.open_run_folder(folder, config, train_set.skeleton, resume, override)
+        run_folder.open_run_folder(folder, config, train_set.info, resume, override)
         tidy(folder / "checkpoint")
     trainer = make_trainer(config, net, group)
     loop = Loop(config, net, trainer, train_set, ctx, group)

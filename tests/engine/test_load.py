@@ -9,12 +9,15 @@ import pytest
 from hand_set import SHAPE, SUFFIXES, random_images, random_net, save_run
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.data import ImageFormat, pose_layout, write_record
+from gluon_dkpr.data import ImageFormat, RecordError, pose_layout, write_record
 from gluon_dkpr.engine.checkpoint import save_last
 from gluon_dkpr.engine.export import ExportError, export_model, load_export
+from gluon_dkpr.engine.export_run import export_run
 from gluon_dkpr.engine.load import load_predictor
 from gluon_dkpr.engine.predictor import NetworkPredictor
+from gluon_dkpr.engine.run_data import RunData, save_run_data
 from gluon_dkpr.engine.signature import FileStamp, load_signature
+from gluon_dkpr.engine.signature_parts import NetworkImages
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.skeleton import planar
 
@@ -85,6 +88,30 @@ class TestFinding:
         run = save_run(tmp_path / "run", random_net(), tmp_path / "own")
         model = load_predictor(run)
         assert (model.image_shape, model.grey) == ((96, 96, 1), True)
+
+    def test_a_run_without_its_data_set(self, tmp_path, monkeypatch):
+        """The folder itself says what the images are, wherever it is used."""
+        run = save_run(tmp_path / "run", random_net(), "d/gone")
+        save_run_data(run, RunData(NetworkImages(SHAPE, 0.25, True), ""))
+        monkeypatch.chdir(tmp_path)
+        model = load_predictor("run")
+        assert (model.image_shape, model.margin, model.grey) == (SHAPE, 0.25, True)
+        signature = export_run("run").signature
+        assert (signature.image_shape, signature.margin, signature.grey) == (SHAPE, 0.25, True)
+
+    def test_a_run_from_before_it_said_so_without_its_data_set(self, tmp_path):
+        run = save_run(tmp_path / "run", random_net(), "d/gone")
+        with pytest.raises(RecordError) as error:
+            load_predictor(run)
+        assert "works without it" not in str(error.value), "there is no export"
+        export_model(random_net(), run / "export", "toy", SHAPE)
+        with pytest.raises(RecordError) as error:
+            load_predictor(run)
+        message = str(error.value)
+        assert message.startswith("d/gone.json: cannot be opened: ")
+        assert "tells what the network's images are" in message
+        assert message.endswith(f"; {run / 'export'} works without it")
+        assert load_predictor(run / "export").image_shape == SHAPE
 
     @pytest.mark.parametrize("name", ["nothing", "empty", "text.txt", "alone.params"])
     def test_anything_else(self, name, tmp_path):

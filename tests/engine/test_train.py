@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.data import make_toy_record
+from gluon_dkpr.data import make_toy_record, read_info
 from gluon_dkpr.engine import train as train_module
 from gluon_dkpr.engine.checkpoint import CheckpointError, load_run
 from gluon_dkpr.engine.objective import Objective
+from gluon_dkpr.engine.run_data import RunData, load_run_data
 from gluon_dkpr.engine.run_folder import RunFolderError, free_folder
 from gluon_dkpr.engine.train import train
 from gluon_dkpr.nn import METHODS
@@ -75,9 +76,15 @@ def test_run_leaves_what_it_promises(method, record, tmp_path):
     name = f"toy3-{method}"
     assert files >= {
         *("config.yaml", "skeleton.yaml", "metrics.csv", "result.json", "curve.png"),
-        *("samples.png", "checkpoint/best.params", "checkpoint/last-0002-000000/state.json"),
+        *(
+            "data.json",
+            "samples.png",
+            "checkpoint/best.params",
+            "checkpoint/last-0002-000000/state.json",
+        ),
         *(f"export/{name}-symbol.json", f"export/{name}-0000.params"),
     }
+    assert load_run_data(folder) == RunData.of(read_info(record))
     with open(folder / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]

@@ -18,7 +18,9 @@ from gluon_dkpr.engine.checkpoint import (
     save_last,
 )
 from gluon_dkpr.engine.export import ExportError, export_model, load_export
+from gluon_dkpr.engine.run_data import RunData, RunDataError, load_run_data, save_run_data
 from gluon_dkpr.engine.signature import FileStamp, Signature, load_signature
+from gluon_dkpr.engine.signature_parts import NetworkImages
 from gluon_dkpr.model_zoo import PoseNet
 from gluon_dkpr.model_zoo.weights import WeightsError, open_weights
 from gluon_dkpr.skeleton import SkeletonError, human36m, planar
@@ -75,6 +77,7 @@ def runs(folder):
     """Return the files of a run; hashes keep damage away from MXNet but where they are right."""
     net = random_net()
     save_run(folder, net, kinds=())
+    save_run_data(folder, RunData(NetworkImages(SHAPE), "0" * 64))
     state = {"epoch": 1, "step": 0, "updates": 3}
     save_best(folder / "checkpoint", net, state)
     arrays = {"none": mx.nd.zeros((1,)), "optimizer:0:0": mx.nd.ones((2, 3))}
@@ -82,6 +85,7 @@ def runs(folder):
     names = {
         "config.yaml": None,
         "skeleton.yaml": None,
+        "data.json": None,
         "checkpoint/best.json": None,
         f"{LAST}/state.json": None,
         "checkpoint/best.params": stamp_best,
@@ -100,6 +104,8 @@ def use_run(path):
     if path.name in ("state.json", "optimizer.params"):
         saved = find_last(folder / "checkpoint", lambda _: None)
         return load_arrays(saved), load_epoch(folder / "checkpoint", "last")
+    if path.name == "data.json":
+        return load_run_data(folder), None
     kind = "last" if LAST in str(path) else "best"
     return load_run(folder, kind), load_epoch(folder / "checkpoint", kind)
 
@@ -109,6 +115,9 @@ def check_run(found):
     assert epoch is None or (type(epoch) is int and epoch >= 0)
     if isinstance(what, PoseNet):
         assert what.skeleton.num_joints
+    elif isinstance(what, RunData):
+        assert len(what.images.shape) == 3
+        assert 0 <= what.images.margin < float("inf")
     else:
         assert all(isinstance(value, mx.nd.NDArray) for value in what.values())
 
@@ -139,8 +148,8 @@ TARGETS = [
     Target("signature", signatures, load_signature, (ExportError,), check_signature),
     Target("export", exports, lambda path: load_export(path.parent, fuse=False), (ExportError,),
            check_export, cost=4, least=0.0),
-    Target("run", runs, use_run, (CheckpointError, ConfigError, SkeletonError), check_run, cost=6,
-           tokens=(b"best.params", b"network.params", b"../")),
+    Target("run", runs, use_run, (CheckpointError, ConfigError, RunDataError, SkeletonError),
+           check_run, cost=6, tokens=(b"best.params", b"network.params", b"../")),
     Target("weights", weights, read_weights, (WeightsError,), check_weights,
            tokens=(b"ctorch\nload\n", b"cos\nsystem\n", b"PK\x03\x04", b"F64", b"BF16", b"R")),
 ]  # fmt: skip

@@ -65,13 +65,13 @@ def main():
     config = resolve(args)
     # After the flags are known to be right: MXNet takes seconds to import.
     from gluon_dkpr.backend import parse_contexts
-    from gluon_dkpr.engine import run_folder
-    from gluon_dkpr.engine.train import train
+    from gluon_dkpr.engine import run_folder, train
 
-    default = run_folder.free_folder(Path("runs", config.name))
-    folder = Path(args.out) if args.out else default
-    options = args.kvstore, args.resume, args.override
-    result = train(config, folder, parse_contexts(args.ctx), *options)
+    folder, devices = Path(args.out or f"runs/{config.name}"), parse_contexts(args.ctx)
+    if args.out:
+        result = train.train(config, folder, devices, args.kvstore, args.resume, args.override)
+    else:
+        folder, result = train.train_new(config, folder, devices, args.kvstore)
     if result is not None:  # another worker of the group has written it
         print(run_folder.summary(result, folder))
 

@@ -7,17 +7,18 @@ import datetime
 import io
 import json
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 import numpy as np
 
 from gluon_dkpr.backend import versions
-from gluon_dkpr.config import Config, load_config, save_config, to_dict
+from gluon_dkpr.config import Config, load_config, save_config
 from gluon_dkpr.cores import openmp_threads
 from gluon_dkpr.data import RecordInfo
 from gluon_dkpr.data.human import is_root_relative
 from gluon_dkpr.engine.evaluate import root_relative_joints
 from gluon_dkpr.engine.run_data import RunData, save_run_data
+from gluon_dkpr.engine.run_lock import FolderLock
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.files import atomic_write, read_bounded_text
 from gluon_dkpr.metrics import mpjpe
@@ -56,33 +57,62 @@ def holds_run(folder: Path) -> bool:
     return any((folder / "checkpoint").glob("last-*")) or (folder / "result.json").exists()
 
 
-def free_folder(folder: Path) -> Path:
-    """Return ``folder``, or the first of ``folder-2``, ``folder-3``, ... that holds no run."""
-    number, free = 1, folder
-    while holds_run(free):
-        number += 1
-        free = folder.with_name(f"{folder.name}-{number}")
-    return free
-
-
-def open_run_folder(
-    folder: Path, config: Config, info: RecordInfo, resume: bool, override: bool = False
-) -> None:
-    """Make the folder and write the resolved configuration and what the data set is into it.
+def lock_folder(folder: Path, resume: bool) -> FolderLock:
+    """Return the lock of the folder that a new run is to be written to, or that one is resumed in.
 
     Raises:
-        RunFolderError: if it is not writable, holds another run and ``resume`` is not set, holds
-            none and it is, or holds one of another configuration and ``override`` is not set.
+        RunFolderError: if it is not writable, in use, holds another run and ``resume`` is not set,
+            or holds none and it is.
     """
+    if resume and not any((folder / "checkpoint").glob("last-*")):
+        raise RunFolderError(f"{folder}: holds no training run to resume")
+    lock = _take(folder)
+    if lock is None:
+        raise RunFolderError(
+            f"{folder}: another process is training in it; expected its end, or another --out"
+        )
     if holds_run(folder) and not resume:
+        lock.release()
         raise RunFolderError(
             f"{folder}: holds a training run already; --resume continues it, "
             "another --out leaves it alone"
         )
-    if resume and not any((folder / "checkpoint").glob("last-*")):
-        raise RunFolderError(f"{folder}: holds no training run to resume")
-    if resume and not override:
-        _check_same(folder, config)
+    return lock
+
+
+def lock_free_folder(folder: Path) -> FolderLock:
+    """Return the lock of the first of ``folder``, ``folder-2``, ``folder-3``, ... that is free.
+
+    Free is what holds no run and is not in use.
+
+    Raises:
+        RunFolderError: if it is not writable.
+    """
+    number, free = 1, folder
+    while True:
+        lock = None if holds_run(free) else _take(free)
+        # A run may have come to its end since.
+        if lock is not None and not holds_run(free):
+            return lock
+        if lock is not None:
+            lock.release()
+        number += 1
+        free = folder.with_name(f"{folder.name}-{number}")
+
+
+def _take(folder: Path) -> Optional[FolderLock]:
+    try:
+        return FolderLock.take(folder)
+    except OSError as error:
+        raise RunFolderError(f"{folder}: not a writable folder: {error.strerror}") from None
+
+
+def open_run_folder(folder: Path, config: Config, info: RecordInfo) -> None:
+    """Write the resolved configuration, and what the data set is, into a folder.
+
+    Raises:
+        RunFolderError: if it is not writable.
+    """
     try:
         (folder / "checkpoint").mkdir(parents=True, exist_ok=True)
         save_config(config, folder / "config.yaml")
@@ -90,24 +120,6 @@ def open_run_folder(
         save_run_data(folder, RunData.of(info))
     except OSError as error:
         raise RunFolderError(f"{folder}: not a writable folder: {error.strerror}") from None
-
-
-def _check_same(folder: Path, config: Config) -> None:
-    """Raise RunFolderError, with what differs, unless the run has this configuration."""
-    before, now = to_dict(load_config(folder / "config.yaml")), to_dict(config)
-    differences = []
-    for part, values in now.items():
-        inner = values if isinstance(values, dict) else {"": values}
-        known = before[part] if isinstance(values, dict) else {"": before[part]}
-        for name, value in inner.items():
-            if known[name] != value:
-                key = f"{part}.{name}" if name else part
-                differences.append(f"{key} was {known[name]!r}, now {value!r}")
-    if differences:
-        raise RunFolderError(
-            f"{folder}: another configuration: {'; '.join(differences)}; --override goes on with "
-            "the new one"
-        )
 
 
 def read_metrics(folder: Path, epochs: int) -> List[dict]:

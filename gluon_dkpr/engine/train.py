@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 import numpy as np
 
 from gluon_dkpr.backend import mx
 from gluon_dkpr.config import Config
 from gluon_dkpr.data import RecordDataset
-from gluon_dkpr.engine import run_folder
+from gluon_dkpr.engine import run_folder, run_resume
 from gluon_dkpr.engine.checkpoint import build_network, load_parameters, tidy
 from gluon_dkpr.engine.datasets import check_trainable, open_datasets
 from gluon_dkpr.engine.distributed import Group, open_group
@@ -51,7 +51,7 @@ def train(
             one of ``engine.distributed.KVSTORES``.
         resume: continue the run in ``folder`` from its last checkpoint, to the same parameters, bit
             by bit, as if it had never been interrupted.
-        override: continue it even with another configuration.
+        override: continue it even with another configuration or data set.
 
     Returns:
         What result.json holds, but for the date and the versions; ``None`` in a worker that is not
@@ -59,27 +59,63 @@ def train(
 
     Raises:
         DkprError: for data, folder or checkpoint that cannot be used, or gradients that stay not
-            finite.
+            finite. A run that is refused to be resumed stays as it was.
     """
-    if config.train.amp:
-        require_float16(ctx)
-    with open_group(kvstore) as group:
+    _require_devices(config, ctx)
+    with open_group(kvstore) as group, contextlib.ExitStack() as stack:
+        if group.is_leader:  # before anything else: two runs in one folder would spoil both
+            stack.enter_context(run_folder.lock_folder(folder, resume))
         return _train(config, folder, ctx, group, resume, override)
 
 
-def _train(config: Config, folder: Path, ctx: List, group: Group, resume: bool, override: bool):
+def train_new(
+    config: Config, folder: Path, ctx: List, kvstore: str = "device"
+) -> Tuple[Path, Optional[dict]]:
+    """Train in ``folder``, or in the first of ``folder-2``, ``folder-3``, ... that is free.
+
+    Args:
+        config, ctx, kvstore: as in :func:`train`.
+        folder: left alone if it holds a run or another process trains in it.
+
+    Returns:
+        The folder, and what :func:`train` returns.
+
+    Raises:
+        As :func:`train`.
+    """
+    _require_devices(config, ctx)
+    with open_group(kvstore) as group, contextlib.ExitStack() as stack:
+        if group.is_leader:
+            folder = stack.enter_context(run_folder.lock_free_folder(folder)).folder
+        return folder, _train(config, folder, ctx, group)
+
+
+def _require_devices(config: Config, ctx: List) -> None:
+    if config.train.amp:
+        require_float16(ctx)
+
+
+def _train(
+    config: Config,
+    folder: Path,
+    ctx: List,
+    group: Group,
+    resume: bool = False,
+    override: bool = False,
+):
     """Do what :func:`train` says, as one worker of a group; its leader alone writes."""
     np.random.seed(config.train.seed)
     mx.random.seed(config.train.seed)
+    if resume and group.is_leader and not override:
+        run_resume.check_config(folder, config)
     train_set, test_set = _open_datasets(config, group)
+    if resume and group.is_leader and not override:
+        run_resume.check_data(folder, train_set)
     net = make_network(config, train_set, ctx, pretrained=group.is_leader and not resume)
-    if group.is_leader:
-        run_folder.open_run_folder(folder, config, train_set.info, resume, override)
-        tidy(folder / "checkpoint")
     trainer = make_trainer(config, net, group)
     loop = Loop(config, net, trainer, train_set, ctx, group)
     saver = Saver(folder / "checkpoint", config, net, trainer, ctx, group)
-    loop.progress = saver.restore() if resume else saver.begin()
+    rows = _begin(config, folder, loop, saver, train_set, group, resume)
     if not group.is_leader:
         with StopRequest() as stop:
             while loop.progress.epoch < config.train.epochs:
@@ -87,12 +123,6 @@ def _train(config: Config, folder: Path, ctx: List, group: Group, resume: bool, 
                 loop.summary()
                 loop.progress = loop.progress.next_epoch()
         return None
-    rows = run_folder.read_metrics(folder, loop.progress.epoch) if resume else []
-    if not rows and loop.progress.epoch >= config.train.epochs:
-        raise run_folder.RunFolderError(
-            f"{folder / 'metrics.csv'}: not there, or without rows; expected those of the "
-            f"{loop.progress.epoch} epochs of a finished run"
-        )
     predictor = NetworkPredictor(net)
     with StopRequest() as stop, EventLog(folder / "events", loop.progress.updates) as events:
         while loop.progress.epoch < config.train.epochs:
@@ -110,6 +140,26 @@ def _train(config: Config, folder: Path, ctx: List, group: Group, resume: bool, 
         result = finish(config, folder, net, rows, test_set, ctx)
         events.add_picture("samples/best", folder / "samples.png", loop.progress.updates)
     return result
+
+
+def _begin(
+    config: Config, folder: Path, loop: Loop, saver: Saver, train_set, group: Group, resume: bool
+) -> List[dict]:
+    """Begin a run or go on with one; return its rows of metrics so far.
+
+    What is resumed is written to when all of it could be read, not before.
+    """
+    rows = []
+    if resume:
+        loop.progress = saver.restore()
+        if group.is_leader:
+            rows = run_resume.read_rows(folder, config, loop.progress.epoch)
+    if group.is_leader:
+        run_folder.open_run_folder(folder, config, train_set.info)
+        tidy(folder / "checkpoint")
+    if not resume:
+        loop.progress = saver.begin()
+    return rows
 
 
 def _open_datasets(config: Config, group: Group):

@@ -16,7 +16,7 @@ from gluon_dkpr.engine import train as train_module
 from gluon_dkpr.engine.checkpoint import CheckpointError, load_run
 from gluon_dkpr.engine.objective import Objective
 from gluon_dkpr.engine.run_data import RunData, load_run_data
-from gluon_dkpr.engine.run_folder import RunFolderError, free_folder
+from gluon_dkpr.engine.run_folder import RunFolderError, lock_free_folder
 from gluon_dkpr.engine.train import train
 from gluon_dkpr.nn import METHODS
 from gluon_dkpr.presets import get_preset, with_paper_schedule
@@ -51,8 +51,9 @@ def run_tool(*arguments, cwd):
 
 
 def contents(folder):
-    """Return {path: bytes} of all files under a folder."""
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Return {path: (bytes, time of the last change)} of all files under a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
 def test_guide_gives_way_as_the_rate_falls(record, tmp_path, monkeypatch):
@@ -165,7 +166,8 @@ def test_finished_run_is_not_overwritten(record, tmp_path):
     with pytest.raises(RunFolderError, match="holds a training run already"):
         train(small(record, epochs=1), tmp_path / "run", [mx.cpu()])
     assert (tmp_path / "run" / "result.json").read_bytes() == before
-    assert free_folder(tmp_path / "run") == tmp_path / "run-2"
+    with lock_free_folder(tmp_path / "run") as lock:
+        assert lock.folder == tmp_path / "run-2"
     with pytest.raises(RunFolderError, match="no training run to resume"):
         train(small(record, epochs=1), tmp_path / "other", [mx.cpu()], resume=True)
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -81,6 +82,7 @@ class TestLock:
                 lock = FolderLock.take(tmp_path / "runs" / "run")
                 if lock is not None:
                     inside[0] += 1
+                    time.sleep(1e-4)
                     most[0] = max(most[0], inside[0])
                     inside[0] -= 1
                     lock.release()

@@ -58,12 +58,11 @@ def check_trainable(config: Config, train_set: RecordDataset, test_set: RecordDa
             raise RecordError(
                 f"{path}: split '{dataset.split}' has {count} samples, expected {expected} or more"
             )
-    (height, width, found), expected = train_set.image_shape, input_channels(backbone)
-    if found != expected:
+    expected = input_channels(backbone)
+    if train_set.image_shape[2] != expected:
         raise RecordError(
-            f"{path}: images are {height} x {width} px with {found} channels, but backbone "
-            f"'{backbone}' takes {expected}; expected another data set, or a --preset whose "
-            "backbone takes them"
+            f"{path}: images have shape {train_set.image_shape}, expected (H, W, {expected}) by "
+            f"backbone '{backbone}'; another --preset may have a backbone for them"
         )
 
 

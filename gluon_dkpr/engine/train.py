@@ -229,8 +229,8 @@ def _fix_shapes(config: Config, net: PoseNet, train_set: RecordDataset, ctx: Lis
     except (mx.MXNetError, ValueError, AssertionError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise ModelError(
-            f"{train_set.path}: images are {height} x {width} px with {channels} channels, "
-            f"expected some that backbone '{config.model.backbone}' can take; are they too small? "
+            f"{train_set.path}: images have shape {train_set.image_shape}, expected some that "
+            f"backbone '{config.model.backbone}' can take; are they too small? "
             f"{reason}"
         ) from None
 

@@ -48,14 +48,14 @@ def assert_refused(config, folder, kind, *expected):
 @pytest.mark.parametrize(
     ("backbone", "shape", "found", "expected"),
     [
-        ("toy_cnn", (64, 48, 3), "64 x 48 px with 3 channels", "'toy_cnn' takes 1"),
-        ("resnet18_v1b", (64, 64, 1), "with 1 channels", "'resnet18_v1b' takes 3"),
+        ("toy_cnn", (64, 48, 3), "(64, 48, 3)", "(H, W, 1) by backbone 'toy_cnn'"),
+        ("resnet18_v1b", (64, 64, 1), "(64, 64, 1)", "(H, W, 3) by backbone 'resnet18_v1b'"),
     ],
 )
 def test_images_of_other_channels(backbone, shape, found, expected, tmp_path):
     path = write(tmp_path / "own", shape)
     config = config_of(path, backbone)
-    assert_refused(config, tmp_path, RecordError, f"{path}.json: images are", found, expected)
+    assert_refused(config, tmp_path, RecordError, f"{path}.json: images have", found, expected)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_split_without_samples(counts, model, found, tmp_path):
 
 def test_images_that_are_too_small(tmp_path, capsys):
     path = write(tmp_path / "own", (20, 24, 1))
-    expected = "own.rec: images are 20 x 24 px with 1 channels", "'toy_cnn'", "kernel size"
+    expected = "own.rec: images have shape (20, 24, 1)", "'toy_cnn'", "kernel size"
     assert_refused(config_of(path), tmp_path, ModelError, *expected)
     assert capsys.readouterr().out == ""
 

@@ -21,6 +21,8 @@ from gluon_dkpr.engine.evaluate import evaluate, motion_of, predict_dataset
 from gluon_dkpr.engine.export import ExportError, export_model
 from gluon_dkpr.engine.load import load_predictor
 from gluon_dkpr.engine.predictor import EvaluationError, ImagePredictor, NetworkPredictor
+from gluon_dkpr.engine.run_data import RunData, save_run_data
+from gluon_dkpr.engine.signature_parts import NetworkImages
 from gluon_dkpr.errors import DkprError
 from gluon_dkpr.geometry import forward_kinematics
 from gluon_dkpr.metrics import evaluate_poses
@@ -224,6 +226,9 @@ class TestTool:
 
     def test_mistakes(self, record, tmp_path, capsys):
         run = save_run(tmp_path / "run", random_net(), tmp_path / "gone")
+        assert_one_line(call_tool("evaluate.py", run), "gone.json", "cannot be opened")
+        # One that knows what its images are still has nothing to be measured on.
+        save_run_data(run, RunData(NetworkImages(SHAPE), ""))
         assert_one_line(call_tool("evaluate.py", run), "gone.json", "no such data set")
         main = load_tool("evaluate.py").main
         with pytest.raises(SystemExit) as exit_:

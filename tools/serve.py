@@ -13,7 +13,7 @@ def parse(arguments: Optional[Sequence[str]] = None):
     parser = Parser(description=__doc__)
     add = parser.add_argument
     add("model", metavar="MODEL", help="run folder, checkpoint .params in it, or export")
-    add("--checkpoint", choices=("best", "last"), default="best", help="of a run folder")
+    add("--checkpoint", choices=("best", "last"), help="of a run folder (default: best)")
     add("--ctx", default="cpu", help="device: cpu or gpu0")
     add("--host", default="127.0.0.1", help="address to listen at; nobody is asked who he is")
     add("--port", type=int, default=8000, help="0: any that is free")
@@ -39,11 +39,15 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     )
     check_packages()
     from gluon_dkpr.backend import parse_contexts
+    from gluon_dkpr.engine.evaluate import check_checkpoint
     from gluon_dkpr.engine.load import load_predictor
     from gluon_dkpr.service.run import run_service
 
     def load():
-        return load_predictor(args.model, args.checkpoint, parse_contexts(args.ctx)[0])
+        ctx = parse_contexts(args.ctx)[0]
+        predictor = load_predictor(args.model, args.checkpoint or "best", ctx)
+        check_checkpoint([args.model], args.checkpoint)
+        return predictor
 
     def ready(url: str) -> None:
         print(f"{args.model}: serving at {url}, until SIGTERM or Ctrl-C", flush=True)

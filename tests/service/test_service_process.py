@@ -116,6 +116,10 @@ def fail(*arguments, prefix="pass"):
     return done.stderr
 
 
+def test_an_export_has_no_checkpoints_to_choose_from(model):
+    assert "is no run folder, which --checkpoint last is for" in fail(model, "--checkpoint", "last")
+
+
 class TestEnd:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_what_is_in_flight_is_answered(self, number, model):

@@ -284,11 +284,14 @@ def protocol(truth: Truth) -> dict:
 
 
 def frame_step(numbers: Dict[str, Array]) -> Optional[int]:
-    """Return how many frames each sample is after the one before it, if it is always the same."""
+    """Return how many frames each sample is after the one before it, if it is always the same.
+
+    It is 1 or more: of samples that all are of one frame of their video nothing can be told.
+    """
     order = np.lexsort([numbers[kind] for kind in reversed(NUMBERS)])
     ordered = {kind: numbers[kind][order] for kind in NUMBERS}
     same_video = np.ones(len(order) - 1, dtype=bool)
     for kind in NUMBERS[:-1]:
         same_video &= np.diff(ordered[kind]) == 0
     steps = np.unique(np.diff(ordered["frame"])[same_video])
-    return int(steps[0]) if len(steps) == 1 else None
+    return int(steps[0]) if len(steps) == 1 and steps[0] > 0 else None

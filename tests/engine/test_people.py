@@ -115,6 +115,7 @@ class TestProtocol:
             ([0, 64, 129], [0, 0, 0], None),
             ([7], [0], None),
             ([7, 9], [0, 1], None),
+            ([7, 7, 9, 9], [0, 0, 1, 1], None),
         ],
     )
     def test_frame_step(self, frames, camera, step):

@@ -190,10 +190,9 @@ def compare(
             sized = Pose(forward_kinematics(skeleton, pose.motion, truth.scale), pose.motion)
             found.append((name + SIZE_KNOWN, False, True, sized))
         origin = _origin(model, kind)
-        rows += [
-            Row(title, str(model), method, fitted, sized, *origin, *_measure(skeleton, truth, some))
-            for title, fitted, sized, some in found
-        ]
+        for title, fitted, sized, some in found:
+            measured = _measure(skeleton, truth, some, truth.scale if sized else None)
+            rows.append(Row(title, str(model), method, fitted, sized, *origin, *measured))
     return rows
 
 
@@ -242,8 +241,10 @@ def _origin(model, kind: str) -> Tuple[Optional[Config], Optional[int]]:
     return load_config(run[0] / "config.yaml"), load_epoch(run[0] / "checkpoint", run[1])
 
 
-def _measure(skeleton: Skeleton, truth: Truth, pose: Pose) -> Tuple[Array, HumanReport]:
-    """Return predicted joints from the root, float32, and the report on them."""
+def _measure(
+    skeleton: Skeleton, truth: Truth, pose: Pose, scale: Optional[Array] = None
+) -> Tuple[Array, HumanReport]:
+    """Return joints from the root, float32, and the report; ``scale`` (N,) is of its bones."""
     check_finite(truth.dataset, pose)
     joints = root_relative_joints(skeleton, pose.joints).astype(np.float32)
     known = pose.motion is not None and truth.motion is not None
@@ -255,6 +256,7 @@ def _measure(skeleton: Skeleton, truth: Truth, pose: Pose) -> Tuple[Array, Human
         truth.names["actions"],
         truth.motion if known else None,
         pose.motion if known else None,
+        scale,
     )
     return joints, report
 
@@ -284,10 +286,7 @@ def protocol(truth: Truth) -> dict:
 
 
 def frame_step(numbers: Dict[str, Array]) -> Optional[int]:
-    """Return how many frames each sample is after the one before it, if it is always the same.
-
-    It is 1 or more: of samples that all are of one frame of their video nothing can be told.
-    """
+    """Return how many frames, 1 or more, each sample is after the one before it, if always so."""
     order = np.lexsort([numbers[kind] for kind in reversed(NUMBERS)])
     ordered = {kind: numbers[kind][order] for kind in NUMBERS}
     same_video = np.ones(len(order) - 1, dtype=bool)

@@ -49,7 +49,7 @@ left and right joints takes back more than half of the distance between the true
 mean skeleton at scale 1 fitted to direct joint's prediction, every frame alone, by damped least
 squares on Eq. 3 (the paper used gradient descent), the root not fixed. Size known: the same poses
 with each subject's own bone lengths, the mean ones times the subject's scale; of ModelFit, that
-skeleton fitted."""
+skeleton fitted; their bone length deviation is that of the lengths divided by the scale."""
 
 
 def make_report(truth: Truth, rows: Sequence[Row], command: str = "") -> dict:

@@ -53,7 +53,7 @@ class HumanReport(TypedDict):
             the paper's table 1.
         mean_of_frames: mean over all samples, where an action counts by its number of samples.
         bone_length_std_mm: bone length deviation, the mean over bones of the standard deviation
-            over all samples of the predicted length
+            over all samples of the predicted length, at size 1 if ``scale`` was given
             (:func:`~gluon_dkpr.metrics.bone_length_std`).
         bone_length_std_percent: the same in percent of the mean rest length.
         swap_rate_by_limb: percent of all samples, see :func:`~gluon_dkpr.metrics.swap_rate`; a
@@ -76,6 +76,7 @@ def evaluate_people(
     action_names: Sequence[str],
     motion_true: Optional[Array] = None,
     motion_pred: Optional[Array] = None,
+    scale: Optional[Array] = None,
 ) -> HumanReport:
     """Measure predicted people against the truth, as Human3.6M's protocol and table 1 do.
 
@@ -89,10 +90,12 @@ def evaluate_people(
         action_names: unique; those without a sample are left out of the report.
         motion_true: motion, shape (N, P), radians and mm; optional.
         motion_pred: predicted motion, same; optional.
+        scale: of the bones that each prediction was made with, shape (N,), above 0; 1 by default.
+            The bone length deviation is that of the lengths divided by it.
 
     Raises:
-        MetricError: for a wrong shape, a number not finite, one motion without the other, no
-            sample, an action without a name, or a skeleton in another unit than mm.
+        MetricError: for a wrong shape, a number not finite, a scale not above 0, one motion without
+            the other, no sample, an action without a name, or a skeleton in another unit than mm.
     """
     if skeleton.length_unit != "mm":
         raise MetricError(f"skeleton '{skeleton.name}' is in {skeleton.length_unit}, expected mm")
@@ -103,13 +106,14 @@ def evaluate_people(
         raise MetricError(
             f"{len(joints_pred)} predicted poses, {count} true ones; expected as many, at least 1"
         )
+    scale = _checked_scale(scale, count)
     values, lengths, limbs = _per_sample(skeleton, joints_true, joints_pred, motions)
     actions = {}
     for number, name in enumerate(action_names):
         samples = action == number
         if samples.any():
             actions[name] = _means({key: some[samples] for key, some in values.items()})
-    std = float(lengths.std(axis=0).mean())
+    std = float((lengths / scale[:, None]).std(axis=0).mean())
     return HumanReport(
         actions=actions,
         mean_of_actions=_mean_of(actions.values(), count),
@@ -143,6 +147,17 @@ def _checked_motions(motion_true, motion_pred, count: int):
         if len(motion) != count:
             raise MetricError(f"{name} has {len(motion)} samples, joints {count}")
     return motion_true, motion_pred
+
+
+def _checked_scale(scale, count: int) -> Array:
+    scale = np.ones(count) if scale is None else np.asarray(scale, dtype=np.float64)
+    if scale.shape != (count,):
+        raise MetricError(f"scale has shape {scale.shape}, expected ({count},)")
+    wrong = ~(np.isfinite(scale) & (scale > 0))
+    if wrong.any():
+        sample = int(np.argmax(wrong))
+        raise MetricError(f"scale[{sample}] is {scale[sample]}, expected finite and above 0")
+    return scale
 
 
 def _per_sample(skeleton: Skeleton, joints_true, joints_pred, motions):

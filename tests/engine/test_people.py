@@ -181,6 +181,9 @@ class TestCompare:
         bones = [row.report["mean_of_frames"]["bone_length_error_mm"] for row in rows]
         assert min(bones[1], bones[3]) > 5
         assert max(bones[2], bones[4]) < 0.01
+        # Every skeleton is exact, whosever size it has.
+        deviations = [row.report["bone_length_std_mm"] for row in rows]
+        assert max(deviations[1:]) < 0.01
 
     def test_sizes_that_nobody_knows(self, dataset):
         truth = dataclasses.replace(read_truth(dataset), scale=None)

@@ -93,6 +93,18 @@ def test_agrees_with_the_metrics_of_each_action():
     np.testing.assert_allclose(list(report["swap_rate_by_limb"].values()), limbs)
 
 
+def test_bones_that_are_exact_at_every_size_do_not_deviate():
+    scale = np.linspace(0.9, 1.1, 6)
+    joints = forward_kinematics(BODY, motions(6, 0), scale)
+    arguments = BODY, joints, joints, np.zeros(6, int), NAMES
+    mixed, known = evaluate_people(*arguments), evaluate_people(*arguments, scale=scale)
+    rest = BODY.bone_lengths.mean()
+    assert mixed["bone_length_std_mm"] == pytest.approx(scale.std() * rest)
+    assert known["bone_length_std_mm"] == pytest.approx(0, abs=1e-9)
+    assert known["bone_length_std_percent"] == pytest.approx(0, abs=1e-9)
+    assert known["mean_of_frames"] == mixed["mean_of_frames"]
+
+
 def test_mean_over_frames_is_that_of_the_report_on_any_object():
     true, pred, action, *both = example()
     report = evaluate_people(BODY, true, pred, action, NAMES, *both)
@@ -146,6 +158,9 @@ def test_goes_through_json():
             {"motion_true": motions(1, 0), "motion_pred": motions(2, 0)},
             "motion_true has 1 samples, joints 2",
         ),
+        ({"scale": [1.0]}, r"scale has shape \(1,\), expected \(2,\)"),
+        ({"scale": [1.0, 0.0]}, r"scale\[1\] is 0.0, expected finite and above 0"),
+        ({"scale": [np.nan, 1.0]}, r"scale\[0\] is nan, expected finite and above 0"),
         ({"joints_pred": np.zeros((1, 17, 3))}, "1 predicted poses, 2 true ones"),
         ({"joints_pred": np.full((2, 17, 3), np.nan)}, r"is \[nan nan nan\], expected finite"),
         ({"skeleton": planar(3)}, "'planar3' is in px, expected mm"),

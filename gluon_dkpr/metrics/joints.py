@@ -91,7 +91,8 @@ def pck(
     """Return the percentage of correct keypoints: those with an error below ``threshold``.
 
     Protocol: 3DPCK of MPI-INF-3DHP (Mehta et al., 3DV 2017), commonly at 150 mm on root-relative
-    joints; "below" is strict, as in its evaluation.
+    joints; "below" is strict, as in its evaluation. That leaves the root out, which is always right
+    then; here every joint that is visible counts.
 
     Args:
         threshold: distance in the unit of the joints.

@@ -26,8 +26,10 @@ class Measures(TypedDict):
         n: number of samples.
         mpjpe_mm: :func:`~gluon_dkpr.metrics.mpjpe` of root-relative joints, the root counted.
         pa_mpjpe_mm: :func:`~gluon_dkpr.metrics.p_mpjpe`.
-        pck_150mm: :func:`~gluon_dkpr.metrics.pck` at 150 mm of root-relative joints, percent.
-        auc: :func:`~gluon_dkpr.metrics.auc` of root-relative joints, percent.
+        pck_150mm: :func:`~gluon_dkpr.metrics.pck` at 150 mm of root-relative joints, percent. The
+            root, which is always right, counts as one of them; MPI-INF-3DHP leaves it out, so its
+            figures are a little lower and cannot be compared.
+        auc: :func:`~gluon_dkpr.metrics.auc` of root-relative joints, percent; the root as before.
         bone_length_error_mm: mean absolute difference of the predicted length of a bone from its
             length in the true joints of the sample.
         swap_rate: :func:`~gluon_dkpr.metrics.swap_rate` of root-relative joints, percent.

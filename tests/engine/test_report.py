@@ -159,6 +159,8 @@ class TestNumbers:
             for fact in (data["sha256"], "S9, S11", "one frame in 5", "relative to the pelvis"):
                 assert fact in text
         assert found["versions"]["cpu"] in report_markdown(found)
+        definitions = " ".join(report_markdown(found).partition("## Definitions")[2].split())
+        assert "the root, which is always right, counts in both" in definitions
         assert "\nMade by `python tools/evaluate.py runs/direct`.\n" in report_markdown(found)
 
     def test_lines_fit_a_terminal(self, tmp_path, found):

@@ -60,6 +60,15 @@ def test_unbalanced_actions_by_hand():
     assert report["mean_of_frames"]["angle_error_deg"] is None
 
 
+def test_the_root_counts_as_a_joint_that_is_always_right():
+    true = forward_kinematics(BODY, motions(2, 0))
+    pred = true.copy()
+    pred[:, 1:, 0] += 500.0
+    means = evaluate_people(BODY, true, pred, [0, 0], NAMES)["mean_of_frames"]
+    assert means["pck_150mm"] == pytest.approx(100 / 17)
+    assert means["auc"] == pytest.approx(100 / 17 * 30 / 31)
+
+
 def test_agrees_with_the_metrics_of_each_action():
     true, pred, action, motion_true, motion_pred = example()
     report = evaluate_people(BODY, true, pred, action, NAMES, motion_true, motion_pred)

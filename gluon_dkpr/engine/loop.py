@@ -16,6 +16,7 @@ from gluon_dkpr.engine.distributed import Group
 from gluon_dkpr.engine.gradient_norm import gradient_norm
 from gluon_dkpr.engine.mixed_precision import LossScale
 from gluon_dkpr.engine.objective import Objective, Part
+from gluon_dkpr.engine.running_statistics import RunningStatistics
 from gluon_dkpr.engine.schedule import decay, learning_rate
 from gluon_dkpr.engine.stop import StopRequest
 from gluon_dkpr.errors import DkprError
@@ -100,6 +101,7 @@ class Loop:
         self._gradients = [
             parameter for parameter in net.collect_params().values() if parameter.grad_req != "null"
         ]
+        self._statistics = RunningStatistics(net)
         self.progress, self._sums = Progress(), RunningSums(Progress())
 
     def run_epoch(self, stop: StopRequest) -> Iterator[None]:
@@ -180,6 +182,7 @@ class Loop:
 
     def _step(self, batch: Batch, parts: List[Part], whole: int, decayed: float) -> None:
         """Do one step of the optimiser, or leave it out if a gradient is not finite."""
+        self._statistics.keep()
         if not parts:
             self._group.zero_gradients(self._net)
         with mx.autograd.record():
@@ -212,7 +215,8 @@ class Loop:
         )
 
     def _skip(self, batch: Batch, norm: float) -> None:
-        """Count a step that is left out; end the run when there is nothing to hope for."""
+        """Leave the network as it was and count the step; end the run when nothing can help."""
+        self._statistics.put_back()
         in_row = self.progress.skipped_in_row + 1
         self.progress = self.progress._replace(
             skipped=self.progress.skipped + 1, skipped_in_row=in_row

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import List
 
+import numpy as np
+
 from gluon_dkpr.backend import mx
 from gluon_dkpr.config import Config
 from gluon_dkpr.engine import optimizer_state
@@ -30,6 +32,8 @@ from gluon_dkpr.model_zoo import PoseNet
 
 class Saver:
     """Writes a run's checkpoints. A disk that is full costs a warning, not the run.
+
+    A network that is not finite is not written: the checkpoint before is worth more.
 
     Args:
         folder: the run's ``checkpoint`` folder.
@@ -115,12 +119,21 @@ class Saver:
 
     def _try(self, write) -> bool:
         try:
+            _require_finite(self._net)
             write()
         except (OSError, CheckpointError) as error:
             reason = str(error) if isinstance(error, CheckpointError) else error.strerror
             _warn(f"no checkpoint written: {reason}; training goes on, the one before stands")
             return False
         return True
+
+
+def _require_finite(net: PoseNet) -> None:
+    mx.nd.waitall()
+    for name, parameter in net._collect_params_with_prefix().items():
+        for array in parameter.list_data():  # of every device: running statistics differ
+            if not np.isfinite(array.asnumpy()).all():
+                raise CheckpointError(f"parameter '{name}' is not finite")
 
 
 def _warn(message: str) -> None:

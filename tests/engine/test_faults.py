@@ -12,7 +12,7 @@ from gluon_dkpr.backend import mx
 from gluon_dkpr.data import make_toy_record
 from gluon_dkpr.engine import checkpoint, saver
 from gluon_dkpr.engine.checkpoint import find_last, load_run
-from gluon_dkpr.engine.loop import TrainingError
+from gluon_dkpr.engine.loop import Loop, TrainingError
 from gluon_dkpr.engine.train import train
 from gluon_dkpr.presets import get_preset
 
@@ -68,6 +68,24 @@ def test_many_such_steps_end_the_run_with_the_records(record, tmp_path, monkeypa
     saved = find_last(tmp_path / "run" / "checkpoint")
     assert saved.state["updates"] == 6
     assert np.isfinite(load_run(tmp_path / "run", "last").output.weight.data().asnumpy()).all()
+
+
+def test_network_that_is_not_finite_is_not_saved(record, tmp_path, monkeypatch, capsys):
+    step, calls = Loop._step, []
+
+    def breaking(loop, *args):
+        step(loop, *args)
+        calls.append(args)
+        if len(calls) == 2:
+            loop._net.output.bias.set_data(loop._net.output.bias.data() * np.nan)
+
+    monkeypatch.setattr(Loop, "_step", breaking)
+    with pytest.raises(TrainingError, match="not finite in 3 steps in a row"):
+        train(config_of(record, max_skipped=3), tmp_path / "run", [mx.cpu()])
+    errors = capsys.readouterr().err
+    assert "no checkpoint written: parameter 'output.bias' is not finite; training goes" in errors
+    assert find_last(tmp_path / "run" / "checkpoint").state["updates"] == 1
+    assert np.isfinite(load_run(tmp_path / "run", "last").output.bias.data().asnumpy()).all()
 
 
 def test_checkpoints_are_few_and_whole(record, tmp_path):

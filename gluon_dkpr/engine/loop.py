@@ -76,7 +76,7 @@ class Loop:
 
     Attributes:
         progress: where the run stands; right whenever no step is being made. Its sums are those of
-            this worker.
+            this worker; at the end of an epoch the leader has the group's, the others have none.
     """
 
     def __init__(
@@ -107,14 +107,20 @@ class Loop:
     def run_epoch(self, stop: StopRequest) -> Iterator[None]:
         """Do the rest of an epoch; yield after each step, when :meth:`snapshot` may be taken.
 
+        After the last step all workers meet. In a group that was resumed in the middle of an epoch,
+        sums and seconds are those of the rest of it.
+
         Args:
             stop: asked after each step.
 
         Raises:
             TrainingError: when too many steps in a row had numbers that are not finite.
         """
-        begin = self.progress
         steps = len(self._loader)
+        if self._group.size > 1 and self.progress.step < steps:
+            # A checkpoint within an epoch has the sums of the leader alone.
+            self.progress = self.progress._replace(loss=0.0, error=0.0, images=0, seconds=0.0)
+        begin = self.progress
         batches = self._loader.epoch(begin.epoch, begin.step)
         title = f"epoch {begin.epoch + 1}/{self._config.epochs}"
         hidden = None if self._group.is_leader else True
@@ -134,6 +140,8 @@ class Loop:
                 bar.update()
                 if (step + 1) % self._config.log_interval == 0:
                     self._show(bar, started)
+                if step + 1 == steps:
+                    self._collect()
                 yield
                 stop.check(self._group)
 
@@ -143,18 +151,26 @@ class Loop:
         self.progress = self.progress._replace(loss=loss, error=error, images=images)
         return self.progress
 
+    def _collect(self) -> None:
+        """Give the leader the sums of all workers, so that its checkpoint has them."""
+        own = self.snapshot()
+        loss, error, images = self._group.sum([own.loss, own.error, own.images])
+        if not self._group.is_leader:
+            loss, error, images = 0.0, 0.0, 0
+        self.progress = own._replace(loss=float(loss), error=float(error), images=int(images))
+        self._sums = RunningSums(self.progress)
+
     def summary(self) -> dict:
-        """Return the row of metrics of an epoch whose steps are finished; asks all workers."""
-        progress = self.snapshot()
-        loss, error, images = self._group.sum([progress.loss, progress.error, progress.images])
+        """Return the row of metrics of an epoch whose steps are finished; right in the leader."""
+        progress = self.progress
         # All steps may have been left out.
-        images = max(1, int(images))
+        images = max(1, progress.images)
         last = (progress.epoch + 1 - 1 / len(self._loader)) / self._config.epochs
         return {
             "epoch": progress.epoch + 1,
             "learning_rate": learning_rate(self._config, last),
-            "train_loss": loss / images,
-            "train_joint_error": error / images * self._net.length,
+            "train_loss": progress.loss / images,
+            "train_joint_error": progress.error / images * self._net.length,
             "gradient_norm": progress.gradient_norm,
             "skipped_steps": progress.skipped,
             "images_per_second": images / progress.seconds if progress.seconds else 0.0,

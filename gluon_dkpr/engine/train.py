@@ -120,7 +120,6 @@ def _train(
         with StopRequest() as stop:
             while loop.progress.epoch < config.train.epochs:
                 train_epoch(loop, saver, stop)
-                loop.summary()
                 loop.progress = loop.progress.next_epoch()
         return None
     predictor = NetworkPredictor(net)

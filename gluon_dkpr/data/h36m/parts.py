@@ -23,6 +23,8 @@ from gluon_dkpr.types import Array
 SCHEMA = "gluon_dkpr/h36m-parts/1"
 LOCK = "lock"
 _SUFFIXES = (".part", ".json")
+# What every report has.
+_REPORTED = ("samples", "problems", "bytes")
 _LENGTH = struct.Struct("<I")
 # Two hundred times a sample.
 _MAX_SAMPLE_BYTES = 4 << 20
@@ -53,8 +55,10 @@ def open_parts(folder: Path, manifest: dict, fresh: bool) -> Iterator[None]:
         manifest = json.loads(json.dumps({"schema": SCHEMA, **manifest}))
         path = folder / "manifest.json"
         if fresh or not path.exists():
-            for path in folder.glob("*.*"):
-                path.unlink()
+            # Before the rest: no run may go on with what a half emptied folder still has.
+            path.unlink(missing_ok=True)
+            for old in folder.glob("*.*"):
+                old.unlink()
             with atomic_write(path) as file:
                 json.dump(manifest, file, indent=1)
         else:
@@ -100,11 +104,19 @@ def write_part(folder: Path, name: str, samples: Iterator[Tuple[Array, bytes]], 
 
 
 def read_report(folder: Path, name: str) -> Optional[dict]:
-    """Return the report of a video, ``None`` if it is not done."""
+    """Return the report of a video, ``None`` if it is not done.
+
+    Raises:
+        H36mError: if the file is not as it was written.
+    """
     path = folder / f"{name}.json"
     if not path.exists():
         return None
-    return _read_json(path)
+    found = _read_json(path)
+    for key in _REPORTED:
+        if key not in found:
+            raise H36mError(f"{path}: damaged: no {key!r}; --fresh starts anew")
+    return found
 
 
 def read_part(

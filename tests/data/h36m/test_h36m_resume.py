@@ -149,6 +149,20 @@ def test_other_libraries_are_refused(tree, unfinished, monkeypatch):
         make_h36m_record(tree.root, unfinished)
 
 
+@pytest.mark.parametrize("before", [1, 3, 6])
+def test_starting_anew_goes_on_if_it_is_ended(before, tree, tmp_path):
+    """However many videos the run before it left, in whichever order the folder lists them."""
+    other, path = Selection(seed=4), tmp_path / "set"
+    with pytest.raises(EndedError):
+        make_h36m_record(tree.root, path, Options(), end_after(before))
+    with pytest.raises(EndedError):
+        make_h36m_record(tree.root, path, Options(other, fresh=True), end_after(3))
+    names = [name.name for name in tmp_path.glob("set.parts/*")]
+    assert "manifest.json" in names
+    assert len(names) == 2 + 2 * 3
+    assert len(make_h36m_record(tree.root, path, Options(other)).resumed) == 3
+
+
 def test_starting_anew(tree, unfinished):
     summary = make_h36m_record(tree.root, unfinished, Options(Selection(every=2), fresh=True))
     assert summary.resumed == []
@@ -175,6 +189,11 @@ def test_a_damaged_part_is_noticed(tree, unfinished, whole):
 
 def test_a_damaged_report_is_noticed(tree, unfinished):
     path = unfinished.with_name("set.parts") / "S1.Eating.1.54138969.json"
+    report = json.loads(path.read_text())
+    for missing in ("samples", "problems", "bytes"):
+        path.write_text(json.dumps({key: report[key] for key in report if key != missing}))
+        with pytest.raises(H36mError, match=rf"54138969\.json: damaged: no '{missing}'; --fresh"):
+            make_h36m_record(tree.root, unfinished)
     path.write_text("{")
     with pytest.raises(H36mError, match=r"54138969\.json: damaged; --fresh"):
         make_h36m_record(tree.root, unfinished)

@@ -1,12 +1,15 @@
 """Hostile files of PyTorch's formats: nothing is run, and no memory is filled."""
 
+import contextlib
 import os
 import pickle
 import struct
+import time
 import zipfile
 
+import numpy as np
 import pytest
-from torch_writer import Call, Global, pickled, tensor, write_legacy, write_zip
+from torch_writer import Call, Global, instructions, pickled, tensor, write_legacy, write_zip
 from weight_files import eighths, little_memory, read, refusal
 
 from gluon_dkpr.model_zoo.weights import WeightsError, open_weights
@@ -198,6 +201,74 @@ def test_pickles_that_take_for_ever(tmp_path):
     assert content.endswith(b"](e.")
     (tmp_path / "names.pth").write_bytes(content[:-2] + nested + b"e.")
     assert "numbers of 1 storages, expected 0" in refusal(tmp_path / "names.pth")
+
+
+@contextlib.contextmanager
+def a_few_seconds():
+    """What the tests below read takes a second at most, or a minute where they fail."""
+    begin = time.monotonic()
+    yield
+    assert time.monotonic() - begin < 8
+
+
+def numbers_on_one_path(bits):
+    """Return numbers below 2 ** 32 that a dictionary of 2 ** bits places looks for in one row.
+
+    Half of the places are a walk of CPython's search, each taken by its own number; then come
+    numbers whose search meets taken places only, and ends at the beginning of the walk.
+    """
+    places, walk = 1 << bits, [12345]
+    while len(walk) < 0.5 * places:
+        walk.append((5 * walk[-1] + 1) % places)
+    step = np.full(places, places)
+    step[walk] = np.arange(len(walk))
+    numbers = np.random.default_rng(0).integers(0, 1 << 31, 1 << 24)
+    place, rest = numbers % places, numbers.copy()
+    for _ in range(7):
+        taken = step[place] < places
+        numbers, place, rest = numbers[taken], place[taken], rest[taken] >> 5
+        place = (5 * place + rest + 1) % places
+    return walk + numbers[step[place] < len(walk) // 4].tolist()
+
+
+def test_numbers_as_keys_that_are_all_alike(tmp_path):
+    """As keys and as places of the memo; multiples of 2 ** 61 - 1 all hash to 0."""
+    same = [(n + 1) * ((1 << 61) - 1) for n in range(100_000)]
+    for numbers in (same, numbers_on_one_path(19)):
+        # Not made as a dictionary: here, too, it would take a minute.
+        pairs = b"".join(instructions(number) + b"N" for number in numbers)
+        write_zip(tmp_path / "keys.pth", b"\x80\x02}(" + pairs + b"u.", {})
+        with a_few_seconds():
+            assert read(tmp_path / "keys.pth") == {}
+    memo = b"".join(struct.pack("<cI", b"r", number) for number in numbers)
+    write_zip(tmp_path / "memo.pth", b"\x80\x02}" + memo + b".", {})
+    with a_few_seconds():
+        assert read(tmp_path / "memo.pth") == {}
+
+
+def test_numbers_as_keys_become_names(tmp_path):
+    """Old optimisers have the addresses of parameters as keys, more than 32 bits."""
+    root = {"model": {3: tensor("0", (6,))}, "optimizer": {"state": {140_234_567_890_123: None}}}
+    write_zip(tmp_path / "numbers.pth", root, {"0": eighths(6)})
+    assert list(read(tmp_path / "numbers.pth")) == ["3"]
+
+
+def test_one_long_tuple_as_the_arguments_of_many_calls(tmp_path):
+    arguments = b"(" + b"N" * 1_000_000 + b"tq\0"
+    calls = b"ccollections\nOrderedDict\nq\1" + arguments + b"]" + b"h\1h\0Ra" * 500_000 + b"."
+    write_zip(tmp_path / "calls.pth", b"\x80\x02" + calls, {})
+    with a_few_seconds(), pytest.raises(WeightsError, match="expected at most 8 arguments"):
+        read(tmp_path / "calls.pth")
+
+
+def test_one_long_text_as_the_name_of_many_storages(tmp_path):
+    write_legacy(tmp_path / "names.pth", {}, {})
+    content = (tmp_path / "names.pth").read_bytes()
+    assert content.endswith(b"](e.")
+    text = struct.pack("<cI", b"X", 1 << 21) + b"a" * (1 << 21) + b"q\0"
+    (tmp_path / "names.pth").write_bytes(content[:-2] + text + b"h\0" * 900_000 + b"e.")
+    with a_few_seconds(), pytest.raises(WeightsError, match="numbers of 900001 storages"):
+        read(tmp_path / "names.pth")
 
 
 def test_a_short_pickle_that_fills_the_memory(tmp_path):

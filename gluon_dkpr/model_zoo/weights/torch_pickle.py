@@ -13,6 +13,8 @@ from typing import Dict, NamedTuple, Tuple
 from gluon_dkpr.model_zoo.weights.stored import ITEM_BYTES, WeightsError
 
 MAX_DIMENSIONS = 8
+# torch.save calls nothing with more.
+MAX_ARGUMENTS = 8
 
 _STORAGE_TYPES = {
     "FloatStorage": "float32",
@@ -69,7 +71,8 @@ class Pickle(NamedTuple):
 
     Attributes:
         value: None, numbers, texts, tuples, lists, dictionaries (also for ordered ones, without
-            their attributes) and :class:`TensorView` (also for parameters).
+            their attributes, and with numbers as keys turned into texts) and :class:`TensorView`
+            (also for parameters).
         end: where the pickle ends.
         storages: every storage it names, by key.
     """
@@ -95,6 +98,16 @@ def load_pickle(data: bytes, begin: int = 0) -> Pickle:
 def _expect(fine: bool, expected: str) -> None:
     if not fine:
         raise WeightsError(f"the pickle is not one of a state dict: expected {expected}")
+
+
+def _key(value) -> str:
+    """Return a key of a dictionary as a text.
+
+    Other keys could take for ever to hash; and how a number is hashed is known, so that a file
+    could bring many that a dictionary has to compare with each other.
+    """
+    _expect(type(value) in (str, int), "texts as keys")
+    return str(value)
 
 
 def _is_count(value) -> bool:
@@ -132,8 +145,7 @@ def _ordered_dict(pairs=None, *_) -> dict:
         return {}
     _expect(type(pairs) is list, "pairs in a dictionary")
     _expect(all(type(pair) is list and len(pair) == 2 for pair in pairs), "pairs in a dictionary")
-    _expect(all(type(key) in (str, int) for key, _ in pairs), "texts as keys")
-    made = dict(pairs)
+    made = {_key(key): value for key, value in pairs}
     # Used again and again, one long list would fill the memory.
     pairs.clear()
     return made
@@ -163,7 +175,8 @@ class _Machine:
     def __init__(self, data: bytes, begin: int):
         self.data, self.at = data, begin
         self.stack, self.marks = [], []
-        self.memo: Dict[int, object] = {}
+        # By the number as a text, as with all keys.
+        self.memo: Dict[str, object] = {}
         self.storages: Dict[str, Storage] = {}
 
     def run(self):
@@ -182,9 +195,9 @@ class _Machine:
             elif code in _TUPLES:
                 self._push_tuple(self._pop(_TUPLES[code]))
             elif code in _PUT:
-                self.memo[self._number(_PUT[code])] = self.stack[-1]
+                self.memo[_key(self._number(_PUT[code]))] = self.stack[-1]
             elif code in _GET:
-                self.stack.append(self.memo[self._number(_GET[code])])
+                self.stack.append(self.memo[_key(self._number(_GET[code]))])
             elif code in _OTHERS:
                 _OTHERS[code](self)
             else:
@@ -244,6 +257,8 @@ class _Machine:
         function, arguments = self._pop(2)
         known = type(function) is _Global and function in _FUNCTIONS
         _expect(known and type(arguments) is tuple, "tensors and ordered dictionaries")
+        # Used again and again, one long tuple would be spread out every time.
+        _expect(len(arguments) <= MAX_ARGUMENTS, f"at most {MAX_ARGUMENTS} arguments")
         self.stack.append(_FUNCTIONS[function](*arguments))
 
     def _build(self) -> None:
@@ -271,9 +286,7 @@ class _Machine:
     def _set_items(self, items: list) -> None:
         target = self.stack[-1]
         _expect(type(target) is dict and len(items) % 2 == 0, "dictionaries to fill")
-        # Other keys than these could take for ever to hash.
-        _expect(all(type(key) in (str, int) for key in items[::2]), "texts as keys")
-        target.update(zip(items[::2], items[1::2]))
+        target.update(zip(map(_key, items[::2]), items[1::2]))
 
 
 _OTHERS = {

@@ -59,7 +59,7 @@ std::string read_file(const std::string& path, std::size_t size) {
     return content;
 }
 
-Output read_output(const nlohmann::json& tree) {
+Output read_output(const std::string& path, const nlohmann::json& tree) {
     Output output;
     output.name = tree.at("name").get<std::string>();
     output.names = tree.at("names").get<std::vector<std::string>>();
@@ -70,6 +70,13 @@ Output read_output(const nlohmann::json& tree) {
     } else {
         output.columns = 1;
         output.units = tree.at("units").get<std::vector<std::string>>();
+    }
+    // By these numbers the program reads what the network computes.
+    if (output.names.empty() || output.columns == 0 || output.units.size() != output.names.size()) {
+        throw Error(path + ": output " + output.name + ": " + std::to_string(output.names.size()) +
+                    " names, " + std::to_string(output.units.size()) + " units, " +
+                    std::to_string(output.columns) +
+                    " columns, expected at least one and a unit for each name");
     }
     return output;
 }
@@ -91,7 +98,9 @@ Signature read_signature(const std::string& path) {
         signature.input = input.at("name").get<std::string>();
         signature.height = input.at("shape").at(1).get<std::uint32_t>();
         signature.width = input.at("shape").at(2).get<std::uint32_t>();
-        for (const auto& entry : tree.at("outputs")) signature.outputs.push_back(read_output(entry));
+        for (const auto& entry : tree.at("outputs")) {
+            signature.outputs.push_back(read_output(path, entry));
+        }
         const auto& files = tree.at("files");
         signature.symbol_bytes = files.at("symbol").at("size").get<std::size_t>();
         signature.parameter_bytes = files.at("parameters").at("size").get<std::size_t>();

@@ -214,6 +214,22 @@ class TestMistakes:
             (lambda tree: tree["graph"].update(format="onnx"), "expected an export with --prepro"),
             (lambda tree: tree.pop("outputs"), "key 'outputs' not found"),
             (lambda tree: tree["inputs"][0].update(shape="?"), "cannot use at() with string"),
+            (
+                lambda tree: tree["outputs"][1]["units"].pop(),
+                "output motion: 10 names, 9 units, 1 columns, expected at least one and a unit",
+            ),
+            (
+                lambda tree: tree["outputs"][1].update(names=[], units=[]),
+                "output motion: 0 names, 0 units, 1 columns, expected at least one",
+            ),
+            (
+                lambda tree: tree["outputs"][0].update(names=[]),
+                "output joints: 0 names, 0 units, 2 columns, expected at least one",
+            ),
+            (
+                lambda tree: tree["outputs"][0].update(shape=[-1, 9, 0]),
+                "output joints: 9 names, 9 units, 0 columns, expected at least one",
+            ),
         ],
     )
     def test_signatures(self, edit, expected, program, folder):

@@ -113,6 +113,22 @@ def test_dictionary_and_parameter_as_old_pythons_wrote_them(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "old.pth")["weight"], eighths(3))
 
 
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+def test_expanded_tensors_and_strides_that_lead_nowhere(legacy, tmp_path):
+    far = (1 << 62) - 1
+    root = {
+        "expanded": tensor("0", (5000, 3), strides=(0, 1), count=3, legacy=legacy),
+        "one": tensor("0", (1, 3), strides=(far, 1), count=3, legacy=legacy),
+        "none": tensor("0", (0, 3), strides=(far, far), count=3, legacy=legacy),
+    }
+    write = write_legacy if legacy else write_zip
+    write(tmp_path / "some.pth", root, {"0": eighths(3).tobytes()})
+    found = read(tmp_path / "some.pth")
+    np.testing.assert_array_equal(found["expanded"], np.tile(eighths(3), (5000, 1)))
+    np.testing.assert_array_equal(found["one"], eighths(1, 3))
+    assert found["none"].shape == (0, 3)
+
+
 # -- what is refused
 
 

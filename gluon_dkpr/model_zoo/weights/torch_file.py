@@ -136,7 +136,11 @@ def _read_entry(archive, name: str, begin: int, count: int, size: int) -> bytes:
 def _strided(data: bytes, view: TensorView) -> Array:
     """Return the tensor of a view, float32; ``data`` has the numbers of its span, no others."""
     flat = to_float32(data, view.storage.dtype)
-    strides = [4 * stride for stride in view.strides]
+    strides = [
+        # Where there is nothing to step to, a stride may be any number, too large for NumPy.
+        4 * stride if size > 1 and view.span else 0
+        for size, stride in zip(view.shape, view.strides)
+    ]
     tensor = np.lib.stride_tricks.as_strided(flat, view.shape, strides, writeable=False)
     return np.array(tensor, order="C")
 

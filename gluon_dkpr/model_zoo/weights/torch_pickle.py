@@ -7,6 +7,7 @@ functions by which ``torch.save`` describes a tensor. Everything else is refused
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Dict, NamedTuple, Tuple
 
@@ -15,6 +16,8 @@ from gluon_dkpr.model_zoo.weights.stored import ITEM_BYTES, WeightsError
 MAX_DIMENSIONS = 8
 # torch.save calls nothing with more.
 MAX_ARGUMENTS = 8
+# An expanded tensor uses a stored number many times, so that a short file could ask for any memory.
+MAX_EXPANDED = 1 << 20
 
 _STORAGE_TYPES = {
     "FloatStorage": "float32",
@@ -131,6 +134,11 @@ def _tensor(storage=None, offset=None, shape=None, strides=None, *_) -> TensorVi
             f"a tensor of shape {shape}, strides {strides} and offset {offset} reaches beyond its "
             f"storage of {storage.count} numbers"
         )
+    # By what will be read of it: an archive can claim any size of the storage itself.
+    most = max(view.span, MAX_EXPANDED)
+    # Empty ones, too: NumPy refuses (0, 1 << 62).
+    if math.prod(max(size, 1) for size in shape) > most:
+        raise WeightsError(f"a tensor of shape {shape}, expected at most {most} numbers")
     return view
 
 

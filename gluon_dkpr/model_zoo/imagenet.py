@@ -88,12 +88,20 @@ class _Download(threading.Thread):
         sizes, since = None, time.monotonic()
         while self.is_alive():
             self.join(_POLL_SECONDS)
-            now = [path.stat().st_size if path.is_file() else 0 for path in growing]
+            now = [_size(path) for path in growing]
             if now != sizes:
                 sizes, since = now, time.monotonic()
             elif time.monotonic() - since > STALL_SECONDS:
                 return f"no data for {STALL_SECONDS:g} seconds"
         return None if self._error is None else _reason(self._error)
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file, 0 if it is not there: the download may rename or remove it."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _reason(error: Exception) -> str:

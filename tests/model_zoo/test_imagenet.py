@@ -5,6 +5,7 @@ import http.server
 import io
 import threading
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,6 +129,26 @@ def test_a_server_that_says_nothing_more(sent, home, server, monkeypatch):
     server.stall = True
     server.answer = (None if sent is None else 200, archive()[:sent], len(archive()))
     assert "no data for 0.4 seconds" in refusal(home)
+
+
+def test_an_archive_that_vanishes_while_it_is_looked_at(home, server, monkeypatch):
+    """GluonCV removes it when it has unpacked it."""
+    stat, seen = Path.stat, []
+
+    def vanishing(path, **options):
+        if path.suffix == ".zip" and len(seen) == 1:
+            seen.append(None)
+            raise FileNotFoundError(path)
+        found = stat(path, **options)
+        seen.extend([found] if path.suffix == ".zip" and not seen else [])
+        return found
+
+    monkeypatch.setattr(imagenet, "STALL_SECONDS", 0.4)
+    monkeypatch.setattr(Path, "stat", vanishing)
+    server.stall = True
+    server.answer = (200, archive()[:3000], len(archive()))
+    assert "no data for 0.4 seconds" in refusal(home)
+    assert len(seen) == 2
 
 
 def test_half_a_file_is_downloaded_again(home, server):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import time
 
 import pytest
 
@@ -182,6 +183,13 @@ def test_a_progress_bar_does_not_flood():
     text, _ = shown(*steps, b"\r100%\n", b"\rdone\r\n")
     # The first, and what was written over no more.
     assert text == "[worker 1] 0%\n[worker 1] \r100%\n[worker 1] \rdone\n".replace("\r", "")
+
+
+def test_many_returns_take_no_time():
+    begin = time.monotonic()
+    text, _ = shown(b"a" + b"\r" * 60_000, b"b\r\r\r\nc" + b"\r" * 60_000 + b"\n")
+    assert time.monotonic() - begin < 1
+    assert text == "[worker 1] a\n[worker 1] b\n[worker 1] c\n"
 
 
 def test_a_line_without_an_end_is_shown():

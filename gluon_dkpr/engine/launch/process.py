@@ -76,7 +76,8 @@ class Reader(threading.Thread):
     def _take(self, text: bytes) -> bytes:
         """Show the lines of a text and return what may go on."""
         # A \r at the end may belong to a \n that is still to come.
-        *lines, rest = re.split(rb"\r*\n|(?<=\r)(?=[^\r\n])", text)
+        # Only the first \r of several begins a match: tried from each, many would take for ever.
+        *lines, rest = re.split(rb"(?<!\r)\r*\n|(?<=\r)(?=[^\r\n])", text)
         for line in lines:
             if not line.endswith(b"\r"):
                 self._show(line)

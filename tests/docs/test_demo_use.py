@@ -36,33 +36,76 @@ def test_a_dragged_joint_goes_along_and_bones_keep_their_length(page):
     assert np.abs(shown_motion(page) - before[0]).max() > 0.01
 
 
-def test_a_finger_drags_a_joint_and_does_not_scroll(browser, address):
+class Phone:
+    """The page on a phone, and fingers for it.
+
+    Attributes:
+        page: it.
+        at: (x, y) beside the root's ring, as a finger is wider, px of the screen.
+        pixel: of the picture, px of the screen.
+    """
+
+    def __init__(self, context, address):
+        self.page = context.new_page()
+        self.page.goto(f"{address}/demo.html")
+        settle(self.page)
+        self.page.locator(".demo-stage").scroll_into_view_if_needed()
+        box = self.page.locator("[data-joint=root] .ring").bounding_box()
+        self.at = box["x"] + box["width"] / 2 + 12, box["y"] + box["height"] / 2
+        self.pixel = self.page.locator(".demo-stage").bounding_box()["width"] / SIZE_PX
+        self._session = context.new_cdp_session(self.page)
+
+    def touch(self, kind, *moved, first=0):
+        """Send an event of fingers, numbered from `first`: how far from `at`, px of the picture.
+
+        All that are down; at a ``touchEnd`` those that go up, or none if all do.
+        """
+        points = [
+            {"id": i, "x": self.at[0] + x * self.pixel, "y": self.at[1] + y * self.pixel}
+            for i, (x, y) in enumerate(moved, first)
+        ]
+        self._session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        self.page.wait_for_timeout(20)
+
+
+@pytest.fixture
+def phone(browser, address):
     context = browser.new_context(viewport={"width": 390, "height": 700}, has_touch=True)
-    page = context.new_page()
-    page.goto(f"{address}/demo.html")
-    settle(page)
-    page.locator(".demo-stage").scroll_into_view_if_needed()
-    before, scrolled = shown_joints(page, "truth"), page.evaluate("scrollY")
-    box = page.locator("[data-joint=root] .ring").bounding_box()
-    # Beside the ring: a finger is wider.
-    x, y = box["x"] + box["width"] / 2 + 12, box["y"] + box["height"] / 2
-    pixel = page.locator(".demo-stage").bounding_box()["width"] / SIZE_PX
-    finger = context.new_cdp_session(page)
-
-    def touch(kind, *points):
-        event = {"type": kind, "touchPoints": [{"x": px, "y": py} for px, py in points]}
-        finger.send("Input.dispatchTouchEvent", event)
-
-    touch("touchStart", (x, y))
-    for part in range(1, 11):
-        touch("touchMove", (x, y + part * pixel))
-        page.wait_for_timeout(20)
-    touch("touchEnd")
-    settle(page)
-    moved = shown_joints(page, "truth") - before
-    assert page.evaluate("scrollY") == scrolled
-    assert np.allclose(moved, [0, 10], atol=0.2)
+    yield Phone(context, address)
     context.close()
+
+
+def test_a_finger_drags_a_joint_and_does_not_scroll(phone):
+    before, scrolled = shown_joints(phone.page, "truth"), phone.page.evaluate("scrollY")
+    phone.touch("touchStart", (0, 0))
+    for part in range(1, 11):
+        phone.touch("touchMove", (0, part))
+    phone.touch("touchEnd")
+    settle(phone.page)
+    moved = shown_joints(phone.page, "truth") - before
+    assert phone.page.evaluate("scrollY") == scrolled
+    assert np.allclose(moved, [0, 10], atol=0.2)
+
+
+def test_a_second_finger_on_the_joint_changes_nothing(phone):
+    before = shown_joints(phone.page, "truth")
+    beside = (-4, 0)
+    phone.touch("touchStart", (0, 0))
+    # Down where the joint is, and away with it.
+    phone.touch("touchStart", (0, 0), beside)
+    phone.touch("touchMove", (0, 3), beside)
+    phone.touch("touchMove", (0, 3), (-4, -6))
+    settle(phone.page)
+    assert np.allclose(shown_joints(phone.page, "truth") - before, [0, 3], atol=0.2)
+    phone.touch("touchEnd", (-4, -6), first=1)
+    phone.touch("touchMove", (0, 6))
+    phone.touch("touchEnd")
+    # Another finger can drag now.
+    phone.touch("touchStart", (0, 6))
+    phone.touch("touchMove", (2, 6))
+    phone.touch("touchEnd")
+    settle(phone.page)
+    assert np.allclose(shown_joints(phone.page, "truth") - before, [2, 6], atol=0.2)
 
 
 def test_arrow_keys_move_a_joint_that_has_the_focus(page):

@@ -73,9 +73,12 @@ export class Stage {
     handle.setAttribute("aria-roledescription", "movable joint");
     makeSvg(handle, "circle", { class: "reach", r: 6 });
     makeSvg(handle, "circle", { class: "ring", r: 2.2 });
+    // The pointer that drags; other fingers on the same joint are left aside.
+    let active = null;
     let offset = null;
     handle.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
+      if (event.button !== 0 || active !== null) return;
+      active = event.pointerId;
       const at = this.toPicture(event);
       offset = [this.truth[joint][0] - at[0], this.truth[joint][1] - at[1]];
       handle.setPointerCapture(event.pointerId);
@@ -83,12 +86,14 @@ export class Stage {
     // Else the page scrolls and takes the finger away: Chromium heeds no touch-action in an SVG.
     handle.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
     handle.addEventListener("pointermove", (event) => {
-      if (!offset) return;
+      if (event.pointerId !== active) return;
       const at = this.toPicture(event);
       onMove(joint, [at[0] + offset[0], at[1] + offset[1]]);
     });
-    for (const end of ["pointerup", "pointercancel"]) {
-      handle.addEventListener(end, () => { offset = null; });
+    for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
+      handle.addEventListener(end, (event) => {
+        if (event.pointerId === active) active = null;
+      });
     }
     handle.addEventListener("keydown", (event) => {
       const arrow = ARROWS[event.key];

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -39,6 +40,15 @@ def read_bounded_text(
         return read_bounded(path, max_bytes, error).decode(encoding)
     except UnicodeDecodeError:
         raise error(f"{path}: not a text file in UTF-8") from None
+
+
+def file_sha256(path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

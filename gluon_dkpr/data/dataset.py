@@ -12,10 +12,11 @@ import numpy as np
 
 from gluon_dkpr.data.images import check_out
 from gluon_dkpr.data.layout import LabelLayout
-from gluon_dkpr.data.record import RecordInfo, file_sha256, record_paths
+from gluon_dkpr.data.record import RecordInfo, record_paths
 from gluon_dkpr.data.record_file import ON_DAMAGE, RecordFile, check_damage, open_file
 from gluon_dkpr.data.recordio import DamagedRecordError, RecordError, parse_index
 from gluon_dkpr.errors import DkprError
+from gluon_dkpr.files import file_sha256
 from gluon_dkpr.skeleton import Skeleton
 from gluon_dkpr.types import Array
 

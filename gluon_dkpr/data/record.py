@@ -8,7 +8,6 @@ renamed, the .json last, so that what opens is whole.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from typing import Iterable, Mapping, Tuple
 from gluon_dkpr.data.images import ImageFormat
 from gluon_dkpr.data.layout import LabelField, LabelLayout
 from gluon_dkpr.data.recordio import RecordError, frame, pack
-from gluon_dkpr.files import atomic_path, atomic_write, sync
+from gluon_dkpr.files import atomic_path, atomic_write, file_sha256, sync
 from gluon_dkpr.skeleton import Skeleton, skeleton_from_dict, skeleton_to_dict
 from gluon_dkpr.types import Array
 
@@ -185,15 +184,6 @@ def write_record(
         with contextlib.suppress(FileNotFoundError):
             json_path.unlink()
     return info
-
-
-def file_sha256(path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _write_samples(rec_file, idx_file, label_length: int, splits) -> dict:

@@ -9,25 +9,20 @@ folder is written under another name and renamed; of a damaged one the one befor
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from gluon_dkpr.backend import mx
-from gluon_dkpr.config import Config, ConfigError, load_config
 from gluon_dkpr.engine.optimizer_state import Arrays
 from gluon_dkpr.errors import DkprError
-from gluon_dkpr.files import atomic_path, atomic_write
-from gluon_dkpr.geometry import PoseStatistics
-from gluon_dkpr.model_zoo import ModelError, PoseNet, get_model
+from gluon_dkpr.files import atomic_path, atomic_write, file_sha256
+from gluon_dkpr.model_zoo import PoseNet
 from gluon_dkpr.model_zoo.weights import WeightsError, open_weights
-from gluon_dkpr.nn import MethodError
-from gluon_dkpr.skeleton import Skeleton, load_skeleton
 
 KINDS = ("best", "last")
 FORMAT = "gluon_dkpr/checkpoint/1"
@@ -67,7 +62,7 @@ def save_best(folder: Path, net: PoseNet, state: dict) -> None:
     # Left in the opposite order, so best.json is renamed last.
     with atomic_write(stamp) as file, atomic_path(path) as temporary:
         _write_arrays(temporary, path, net.save_parameters)
-        json.dump({**state, "sha256": _sha256(temporary)}, file, indent=2)
+        json.dump({**state, "sha256": file_sha256(temporary)}, file, indent=2)
         file.flush()  # a full disk is noticed while the old pair still stands
         # From here to the last rename there is none: never an old one beside new parameters.
         with contextlib.suppress(FileNotFoundError):
@@ -90,17 +85,17 @@ def save_last(
         CheckpointError, OSError: if it cannot be written; what stood there stays.
     """
     name = f"last-{state['epoch']:04d}-{state['step']:06d}"
-    temporary = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{name}-", dir=folder))
+    temporary = folder / f"{_UNFINISHED}{name}-{secrets.token_hex(4)}"
+    temporary.mkdir()
     try:
         _write_arrays(temporary / PARAMETERS, folder / name, net.save_parameters)
         if arrays:
             _write_arrays(temporary / OPTIMIZER, folder / name, lambda p: mx.nd.save(p, arrays))
-        files = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
+        files = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
         with atomic_write(temporary / STATE) as file:
             json.dump({"format": FORMAT, **state, "files": files}, file, indent=2, allow_nan=False)
         for path in temporary.iterdir():
             _sync(path)
-        temporary.chmod(0o777 & ~_umask())
         if (folder / name).exists():  # the same step, from before a restart
             shutil.rmtree(folder / name)
         os.replace(temporary, folder / name)
@@ -192,7 +187,7 @@ def load_parameters(net: PoseNet, path: Path, ctx) -> None:
     stamp = path.with_name("best.json")
     if path.name == "best.params" and stamp.is_file():
         expected = _read_json(stamp).get("sha256")
-        if expected is not None and _sha256(path) != expected:
+        if expected is not None and file_sha256(path) != expected:
             raise CheckpointError(f"{path}: damaged: its SHA-256 is not that of {stamp.name}")
     _check_arrays(path)
     try:
@@ -200,51 +195,6 @@ def load_parameters(net: PoseNet, path: Path, ctx) -> None:
     except (mx.MXNetError, AssertionError, ValueError, OSError) as error:
         reason = _last_line(error)
         raise CheckpointError(f"{path}: not the parameters of this network: {reason}") from None
-
-
-def load_run(folder, kind: str = "best", ctx=None) -> PoseNet:
-    """Return the network of a finished or interrupted run, hybridized.
-
-    Args:
-        folder: what ``tools/train.py --out`` wrote.
-        kind: ``"best"`` or ``"last"`` checkpoint, or the name of one of the last ones; ``best``
-            falls back to ``last`` in a run that was interrupted before its first evaluation.
-        ctx: device or list of devices, the CPU by default.
-
-    Raises:
-        CheckpointError, ConfigError, SkeletonError: for a missing or damaged file.
-    """
-    folder = Path(folder)
-    if not (folder / "config.yaml").is_file():
-        raise CheckpointError(f"{folder}: no config.yaml, expected the folder of a training run")
-    config = load_config(folder / "config.yaml")
-    skeleton = load_skeleton(folder / "skeleton.yaml")
-    try:
-        net = build_network(config, skeleton)
-    except (MethodError, ModelError) as error:
-        raise ConfigError(f"{folder / 'config.yaml'}: {error}") from None
-    path = folder / "checkpoint" / "best.params"
-    if kind not in KINDS:
-        path = folder / "checkpoint" / kind / PARAMETERS
-    elif kind == "last" or not path.is_file():
-        path = find_last(folder / "checkpoint").folder / PARAMETERS
-    load_parameters(net, path, ctx or mx.cpu())
-    net.hybridize(static_alloc=True)
-    return net
-
-
-def build_network(
-    config: Config, skeleton: Skeleton, statistics: Optional[PoseStatistics] = None
-) -> PoseNet:
-    """Return the network of a configuration, without parameters."""
-    options = {}
-    if config.model.backbone == "toy_cnn":
-        options = {"dropout": config.model.dropout, "hidden_sigma": config.model.hidden_sigma}
-    options["length"] = config.model.length or None
-    options["with_motion"] = config.train.bound_weight > 0
-    options["with_guide"] = config.train.guide_weight > 0
-    options["raw_outputs"] = not config.model.scaled_outputs
-    return get_model(config.model.backbone, skeleton, config.model.method, statistics, **options)
 
 
 def _folders(folder: Path) -> List[Path]:
@@ -267,7 +217,7 @@ def _checked_state(path: Path) -> dict:
         file = path / name
         if Path(name).name != name or not file.is_file():
             raise CheckpointError(f"{path}: '{name}' is not in it")
-        if _sha256(file) != files.get(name):
+        if file_sha256(file) != files.get(name):
             raise CheckpointError(f"{file}: damaged: its SHA-256 is not that of {STATE}")
     return state
 
@@ -309,23 +259,9 @@ def _last_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

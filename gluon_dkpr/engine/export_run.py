@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import List, Optional
 
 from gluon_dkpr.config import load_config
-from gluon_dkpr.engine.checkpoint import load_run
 from gluon_dkpr.engine.datasets import open_datasets
 from gluon_dkpr.engine.export import Calibration, ExportError, Written, export_model
 from gluon_dkpr.engine.load import find_run, run_images
+from gluon_dkpr.engine.network import load_run
 
 
 def export_run(

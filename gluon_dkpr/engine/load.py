@@ -9,9 +9,10 @@ from typing import Optional, Tuple
 from gluon_dkpr.backend import mx
 from gluon_dkpr.config import load_config
 from gluon_dkpr.data import RecordDataset, RecordError, read_info
-from gluon_dkpr.engine.checkpoint import checkpoint_of, load_run
+from gluon_dkpr.engine.checkpoint import checkpoint_of
 from gluon_dkpr.engine.datasets import open_datasets, record_path
 from gluon_dkpr.engine.export import ExportError, find_export, load_export
+from gluon_dkpr.engine.network import load_run
 from gluon_dkpr.engine.predictor import ImagePredictor, NetworkPredictor
 from gluon_dkpr.engine.run_data import NAME, load_run_data
 from gluon_dkpr.engine.signature_parts import NetworkImages

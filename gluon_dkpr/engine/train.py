@@ -13,7 +13,7 @@ from gluon_dkpr.backend import mx
 from gluon_dkpr.config import Config
 from gluon_dkpr.data import RecordDataset
 from gluon_dkpr.engine import run_folder, run_resume
-from gluon_dkpr.engine.checkpoint import build_network, load_parameters, tidy
+from gluon_dkpr.engine.checkpoint import load_parameters, tidy
 from gluon_dkpr.engine.datasets import check_trainable, open_datasets
 from gluon_dkpr.engine.distributed import Group, open_group
 from gluon_dkpr.engine.evaluate import evaluate
@@ -21,6 +21,7 @@ from gluon_dkpr.engine.event_log import EventLog
 from gluon_dkpr.engine.export import export_model
 from gluon_dkpr.engine.loop import Loop
 from gluon_dkpr.engine.mixed_precision import require_float16
+from gluon_dkpr.engine.network import build_network
 from gluon_dkpr.engine.predictor import NetworkPredictor
 from gluon_dkpr.engine.saver import Saver
 from gluon_dkpr.engine.signature_parts import NetworkImages

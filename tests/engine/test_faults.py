@@ -11,8 +11,9 @@ from steps import poison
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import make_toy_record
 from gluon_dkpr.engine import checkpoint, saver
-from gluon_dkpr.engine.checkpoint import find_last, load_run
+from gluon_dkpr.engine.checkpoint import find_last
 from gluon_dkpr.engine.loop import Loop, TrainingError
+from gluon_dkpr.engine.network import load_run
 from gluon_dkpr.engine.train import train
 from gluon_dkpr.presets import get_preset
 

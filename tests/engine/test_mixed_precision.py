@@ -16,7 +16,7 @@ from gluon_dkpr.backend import mx
 from gluon_dkpr.data import make_toy_record
 from gluon_dkpr.engine import mixed_precision, objective
 from gluon_dkpr.engine import train as train_module
-from gluon_dkpr.engine.checkpoint import find_last, load_run
+from gluon_dkpr.engine.checkpoint import find_last
 from gluon_dkpr.engine.loop import TrainingError
 from gluon_dkpr.engine.mixed_precision import (
     LARGEST_FACTOR,
@@ -25,6 +25,7 @@ from gluon_dkpr.engine.mixed_precision import (
     mixed_network,
     require_float16,
 )
+from gluon_dkpr.engine.network import load_run
 from gluon_dkpr.engine.train import train
 from gluon_dkpr.model_zoo import get_model
 from gluon_dkpr.presets import get_preset

@@ -17,8 +17,8 @@ from gluon_dkpr.engine.checkpoint import (
     find_last,
     load_arrays,
     load_epoch,
-    load_run,
 )
+from gluon_dkpr.engine.network import load_run
 from gluon_dkpr.engine.run_folder import RunFolderError
 from gluon_dkpr.engine.train import train
 from gluon_dkpr.presets import get_preset

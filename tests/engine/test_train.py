@@ -13,7 +13,8 @@ import pytest
 from gluon_dkpr.backend import mx
 from gluon_dkpr.data import make_toy_record, read_info
 from gluon_dkpr.engine import train as train_module
-from gluon_dkpr.engine.checkpoint import CheckpointError, load_run
+from gluon_dkpr.engine.checkpoint import CheckpointError
+from gluon_dkpr.engine.network import load_run
 from gluon_dkpr.engine.objective import Objective
 from gluon_dkpr.engine.run_data import RunData, load_run_data
 from gluon_dkpr.engine.run_folder import RunFolderError, lock_free_folder

@@ -14,9 +14,10 @@ from steps import interrupt
 from gluon_dkpr.backend import mx
 from gluon_dkpr.config import save_config
 from gluon_dkpr.data import RecordDataset, make_toy_record
-from gluon_dkpr.engine.checkpoint import find_last, load_run
+from gluon_dkpr.engine.checkpoint import find_last
 from gluon_dkpr.engine.distributed import KVSTORES, Group
 from gluon_dkpr.engine.loop import Loop
+from gluon_dkpr.engine.network import load_run
 from gluon_dkpr.engine.stop import StopRequest
 from gluon_dkpr.engine.train import make_network, make_trainer, train
 from gluon_dkpr.presets import get_preset

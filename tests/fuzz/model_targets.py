@@ -13,11 +13,11 @@ from gluon_dkpr.engine.checkpoint import (
     find_last,
     load_arrays,
     load_epoch,
-    load_run,
     save_best,
     save_last,
 )
 from gluon_dkpr.engine.export import ExportError, export_model, load_export
+from gluon_dkpr.engine.network import load_run
 from gluon_dkpr.engine.run_data import RunData, RunDataError, load_run_data, save_run_data
 from gluon_dkpr.engine.signature import FileStamp, Signature, load_signature
 from gluon_dkpr.engine.signature_parts import NetworkImages

@@ -14,8 +14,8 @@ from gluon_dkpr.data.h36m.metadata import read_subactions
 from gluon_dkpr.data.h36m.names import H36mError
 from gluon_dkpr.data.joint_files import JointFileError, read_joints
 from gluon_dkpr.data.recordio import RecordError
-from gluon_dkpr.engine.checkpoint import load_run
 from gluon_dkpr.engine.launch.hosts import LaunchError, read_hosts
+from gluon_dkpr.engine.network import load_run
 from gluon_dkpr.engine.prediction.boxes import Boxes
 from gluon_dkpr.engine.prediction.errors import PredictionError
 from gluon_dkpr.engine.signature import ExportError, Signature

@@ -88,6 +88,7 @@ def test_the_umask_is_never_another(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "umask", lambda _: pytest.fail("set"))
     with atomic_write(tmp_path / "a") as file:
         file.write("a")
+    assert (tmp_path / "a").read_text() == "a"
 
 
 def test_missing_folder_is_an_os_error(tmp_path):

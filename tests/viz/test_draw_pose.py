@@ -166,7 +166,11 @@ class TestSampleSheet:
         """Captions are wider than such images and make tiles of one size nevertheless."""
         images = np.zeros((2, 16, 16), dtype=np.uint8)
         errors = [0.5, 1234.5]
-        self.sheet(tmp_path / "s.png", samples=2, images=images, errors=errors, scale=1)
+        shown = {"images": images, "errors": errors, "scale": 1}
+        row, _ = self.sheet(tmp_path / "row.png", samples=2, columns=2, **shown)
+        column, _ = self.sheet(tmp_path / "column.png", samples=2, columns=1, **shown)
+        tile = column.shape[0] - row.shape[0]
+        assert tile > 16
 
     def test_a_caption_wider_than_its_image_is_not_cut(self, tmp_path):
         images = np.zeros((1, 16, 16), dtype=np.uint8)
